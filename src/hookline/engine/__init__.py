@@ -1,0 +1,1 @@
+"""The delivery engine: ingest, dispatch, lanes, recording, rescue, relay, pruning."""

@@ -1,0 +1,304 @@
+"""The `Store` protocol: everything that Hookline asks of a database, with SQLite and PostgreSQL behind it.
+
+Each method is one transaction unless it says otherwise. Times are Unix milliseconds. Leases run on the database's
+own clock; due times on the caller's (`now_ms`). Questions about customers' data begin with a scope. All methods may
+raise `StoreUnavailableError` and, when they write, `StoreFullError`; then nothing of the transaction was kept.
+
+One conformance suite (`tests/store`) runs against every implementation and is the exact meaning of this page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from hookline.model import ApiKey, Application, Attempt, AttemptStatus, DeliveryState, Endpoint, Message
+from hookline.store.changes import (
+    Claimed,
+    Commit,
+    CommitResult,
+    DueLane,
+    LaneHealth,
+    NodeLease,
+    OutboxRow,
+    PruneReport,
+    RescueReport,
+    Want,
+)
+from hookline.store.scope import AppScope, OrgScope
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Which part of a list: at most `limit` rows strictly after `after` or strictly before `before` (ids), in id order.
+
+    The rows come in list order in both directions. `ascending` is oldest first.
+    """
+
+    limit: int = 50
+    after: str | None = None
+    before: str | None = None
+    ascending: bool = False
+
+
+class MessageFilter(msgspec.Struct, frozen=True):
+    """Which messages or attempts. Times bound the object's own creation: `since_ms` inclusive, `until_ms` exclusive."""
+
+    event_types: tuple[str, ...] | None = None
+    channel: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+    status: AttemptStatus | None = None
+    status_class: int | None = None  # 0 for no answer, 100, 200, ... 500
+    endpoint_id: str | None = None
+
+
+T = TypeVar("T")
+
+
+class Slice(msgspec.Struct, Generic[T], frozen=True):
+    """A page of a list. `done` is false while more rows may follow; a page may be short and still not the last one
+    (a filter without an index looks at a bounded number of rows, `last_seen` is where to go on).
+    """
+
+    rows: list[T]
+    done: bool
+    last_seen: str | None = None
+
+
+class DeliveryView(msgspec.Struct, frozen=True):
+    """Where the delivery of one message to one endpoint stands."""
+
+    endpoint_id: str
+    state: DeliveryState
+    attempts: int
+    next_attempt_at_ms: int | None
+
+
+class Backlog(msgspec.Struct, frozen=True):
+    """What is owed and not in memory, for `/metrics` and the benchmark's ledger."""
+
+    due: int
+    waiting: int
+    leased: int
+    parked: int
+    oldest_due_at_ms: int | None
+    batches: int
+
+
+class Change(msgspec.Struct, frozen=True):
+    """An application whose endpoints changed, and its routing version since."""
+
+    app_id: str
+    version: int
+
+
+class Management(Protocol):
+    """What surfaces read and configure. Every change of an endpoint moves its application's routing version and is
+    announced on the bus after the commit.
+    """
+
+    async def create_application(self, application: Application) -> Application:
+        """Raises ConflictError when the uid is taken in this organization."""
+        ...
+
+    async def get_application(self, scope: OrgScope, id_or_uid: str) -> Application | None: ...
+    async def list_applications(self, scope: OrgScope, page: Page) -> Slice[Application]: ...
+    async def update_application(self, application: Application) -> Application | None:
+        """Replace name, uid, throttle_rate, metadata. None when it is gone. Raises ConflictError."""
+        ...
+
+    async def delete_application(self, scope: AppScope, now_ms: int) -> bool:
+        """Mark it and its endpoints deleted (uids are free again); the Pruner cancels what is owed and removes rows."""
+        ...
+
+    async def create_endpoint(self, endpoint: Endpoint) -> Endpoint: ...
+    async def get_endpoint(self, scope: AppScope, id_or_uid: str) -> Endpoint | None: ...
+    async def list_endpoints(self, scope: AppScope, page: Page) -> Slice[Endpoint]: ...
+    async def update_endpoint(self, endpoint: Endpoint) -> Endpoint | None:
+        """Replace everything but id, owner and created_at. None when it is gone. Raises ConflictError.
+
+        An endpoint that becomes enabled gets its lane closed and due at once: what was parked goes on.
+        """
+        ...
+
+    async def delete_endpoint(self, scope: AppScope, endpoint_id: str, now_ms: int) -> bool: ...
+
+    async def create_api_key(self, key: ApiKey) -> ApiKey: ...
+    async def find_api_key(self, key_hash: bytes) -> ApiKey | None:
+        """By hash alone: this is how a caller's scope is found. Expired and revoked ones are returned too."""
+        ...
+
+    async def list_api_keys(self, scope: OrgScope) -> list[ApiKey]: ...
+    async def update_api_key(self, key: ApiKey) -> ApiKey | None:
+        """Replace name, expires_at_ms and revoked_at_ms."""
+        ...
+
+    async def get_message(self, scope: AppScope, id_or_event_id: str) -> Message | None: ...
+    async def list_messages(self, scope: AppScope, page: Page, where: MessageFilter) -> Slice[Message]: ...
+    async def get_attempt(self, scope: AppScope, message_id: str, attempt_id: str) -> Attempt | None: ...
+    async def list_attempts_of_message(
+        self, scope: AppScope, message_id: str, page: Page, where: MessageFilter
+    ) -> Slice[Attempt]: ...
+    async def list_attempts_of_endpoint(
+        self, scope: AppScope, endpoint_id: str, page: Page, where: MessageFilter
+    ) -> Slice[Attempt]: ...
+    async def deliveries_of_message(self, scope: AppScope, message_id: str, now_ms: int) -> list[DeliveryView]:
+        """One for each target, from final attempts, `pending`, and what is owed by neither."""
+        ...
+
+    async def request_resend(self, scope: AppScope, message_id: str, endpoint_id: str, now_ms: int) -> bool:
+        """Put a manual delivery into `pending`, due now. False when message or endpoint is not of this application."""
+        ...
+
+
+class EngineStore(Protocol):
+    """What the engine asks. These methods see all tenants; only the engine may hold this side."""
+
+    async def register_node(self, node_id: str, lease_s: float) -> NodeLease:
+        """Take or renew a place among the nodes, with a higher epoch than ever before under this id."""
+        ...
+
+    async def renew_lease(self, node: NodeLease, lease_s: float) -> bool:
+        """False when the epoch is gone: this node was declared dead."""
+        ...
+
+    async def retire_node(self, node: NodeLease) -> None:
+        """Graceful stop: free every lease that is left under this epoch, without counting a rescue; remove the row."""
+        ...
+
+    async def commit(self, change: Commit) -> CommitResult:
+        """The one write path. In this order, in one transaction:
+
+        0. the fence: the node's row with this epoch, held `FOR KEY SHARE`, else FencedError;
+        1. routing versions of the applications in `routing`, else StaleRoutingError (nothing was written);
+        2. outbox rows of messages that have one are deleted; a message whose row was gone is `taken`;
+        3. keys: expired ones make way, then insert-or-ignore, in sorted order; a message that lost one is a duplicate
+           (an existing key with the same message id is the message's own and no duplicate), and keeps none of its keys;
+        4. messages; more than 64 targets go to `fanouts` once, by hash; a batch row (id, node, epoch, the ids of the
+           messages that have targets) when any kept message has targets that are not ordered;
+        5. ordered targets: sequence numbers from the lane's counter, under its row's lock, and rows in `pending`;
+        6. outcomes: the attempt row, then `pending`, where «row» is the one of the attempt's own kind:
+             success, born leased       nothing more (there is no row)
+             success, has_row or late   delete the scheduled row whoever leases it; a manual success its manual row too
+             late failure               the attempt is written as not final, `pending` stays
+             failure, retry, no row     insert free, due then; on conflict update only if it is leased to this node
+             failure, retry, has_row    update if it is still leased to this node, else nothing
+             failure or cancel, final   delete the row if it is leased to this node or free
+           (an update sets attempts to the attempt's number, rescues to 0, no lease);
+        7. spills: insert or leave as it is; releases: free the lease if it is ours, rescues unchanged;
+        8. lanes: `next_due_at` of every endpoint that got a free row becomes the earlier of the two; health as given;
+        9. disables: status and reason, routing version;
+        10. settled batch rows go.
+
+        NOTIFY at most once, and only if another node should know (ordered targets, disables, lane health).
+
+        Raises:
+            AmbiguousCommitError: the connection broke during COMMIT.
+        """
+        ...
+
+    async def resolve_batch(self, batch_id: str) -> bool:
+        """Whether the batch was committed. If it was not, it never will be: its id is taken by a tombstone first."""
+        ...
+
+    async def due_lanes(self, node: NodeLease, now_ms: int, limit: int) -> list[DueLane]:
+        """Lanes of enabled endpoints with `next_due_at <= now_ms`, not open, not leased (ordered) to another live node;
+        longest due first. A lane that is open beyond its time is returned with its health as stored.
+        """
+        ...
+
+    async def next_due_at(self, now_ms: int) -> int | None:
+        """When the next lane of an enabled endpoint will be due: how long the Claimer may sleep."""
+        ...
+
+    async def claim(self, node: NodeLease, wants: Sequence[Want], now_ms: int) -> list[Claimed]:
+        """Lease due rows, at most `room` per lane, and recompute `next_due_at` of those lanes under their rows' locks.
+
+        Unordered: by due time, `SKIP LOCKED`. Ordered: take or keep the lane's lease, then rows by sequence from the
+        head on, stopping at the first one that is leased or not yet due; none if another live node has the lane.
+        """
+        ...
+
+    async def release_lanes(self, node: NodeLease, endpoint_ids: Sequence[str]) -> None:
+        """Give back leases of ordered lanes."""
+        ...
+
+    async def lane_health(self, endpoint_ids: Sequence[str]) -> list[LaneHealth]: ...
+
+    async def rescue(self, node: NodeLease, now_ms: int, limit: int, *, poison_after: int = 3) -> RescueReport:
+        """Take over what dead nodes owe, in bounded steps: (1) nodes whose lease ended are fenced (epoch + 1, under
+        `FOR UPDATE`); (2) batches whose (node, epoch) is not a live one become `pending`: for each target that has
+        neither a final attempt nor a row, one row, due now, `rescues` 1; the batch row goes; (3) rows leased by such
+        a (node, epoch) become free and due, `rescues` + 1; more than `poison_after` rescues: a final failed attempt,
+        reason `poison`, instead. Two nodes may do this at once.
+        """
+        ...
+
+    async def own_batches(self, node: NodeLease, older_than_ms: int) -> list[str]:
+        """Batch rows of this node and epoch that were written before `older_than_ms`."""
+        ...
+
+    async def adopt_batches(self, node: NodeLease, batch_ids: Sequence[str], now_ms: int) -> int:
+        """Turn what these batches of our own still owe into free `pending` rows (rescues 0); their rows go."""
+        ...
+
+    async def cancel_deleted(self, now_ms: int, limit: int) -> PruneReport:
+        """Write a final `canceled` attempt (reason `endpoint_deleted`) for free `pending` rows of deleted endpoints."""
+        ...
+
+    async def expire_payloads(self, now_ms: int, limit: int) -> PruneReport:
+        """Empty payloads whose time has come and cancel what they still owe, reason `payload_expired`."""
+        ...
+
+    async def prune(self, before_ms: int, now_ms: int, limit: int) -> PruneReport:
+        """Remove messages and attempts made before `before_ms`, expired keys, rows of deleted applications and of nodes
+        dead for a day. A message that is still owed (`pending`, a batch) stays, with its attempts.
+        """
+        ...
+
+    async def read_outbox(self, limit: int) -> list[OutboxRow]:
+        """The oldest rows that were not refused, whatever their ids: no cursor."""
+        ...
+
+    async def refuse_outbox(self, row_id: int, error: str, now_ms: int) -> None:
+        """Keep a row that cannot be sent, with the reason, out of the Relay's way."""
+        ...
+
+    async def load_routing(self, app_id: str) -> tuple[int, list[Endpoint]] | None:
+        """An application's routing version and its live endpoints; None when the application is gone."""
+        ...
+
+    async def routing_changes(self, since: int, limit: int) -> list[Change]:
+        """Applications whose routing version is above `since`, lowest first."""
+        ...
+
+    async def backlog(self, now_ms: int) -> Backlog: ...
+
+
+class Store(Management, EngineStore, Protocol):
+    """A database. `open` connects (and, on SQLite, takes the engine lock if asked); `migrate` brings the schema up."""
+
+    #: how many `commit` calls may usefully run at once
+    committers: int
+
+    async def open(self, *, engine: bool) -> None:
+        """Raises EngineLockedError, StoreUnavailableError, KeyCheckError, MigrationError (schema not current)."""
+        ...
+
+    async def migrate(self) -> list[str]:
+        """Apply what is missing; the names of what was applied. May be called before `open`, by many at once."""
+        ...
+
+    async def ping(self) -> None:
+        """Raises StoreUnavailableError."""
+        ...
+
+    def subscribe(self, listener: Callable[[str, str], None]) -> None:
+        """Be told of wake-ups from any node: `("routing", app_id)`, `("lane", endpoint_id)`, `("outbox", "")`, and
+        `("resync", "")` after notifications may have been missed. Called on the event loop; hints only.
+        """
+        ...
+
+    async def close(self) -> None: ...
