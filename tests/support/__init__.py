@@ -1,0 +1,1 @@
+"""Parts shared by the tests, the crash tools and the benchmark: `from support import postgres`."""
