@@ -1,36 +1,183 @@
 """`explain`: why a request does not verify, in plain words, for the person who holds the secret.
 
-It runs the same `verify` first and trusts nothing else: a diagnosis never makes a request valid. Then it looks at
-headers, time, keys and signature one by one, and at last tries the common mistakes (`variants`) until one of them
-makes the signature match. Meant for a command line or a log that only the operator reads, never for an answer to the
-sender.
+It runs `verify` first and a request is valid only by that: a diagnosis never makes one so. Then it looks at headers,
+time and keys one by one, and at last for a reading of the request under which the signature matches. Meant for a
+command line or a log that only the operator reads, never for an answer to the sender.
 """
 
 from __future__ import annotations
 
-import hmac
-import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hookline.signatures import ed25519
-from hookline.signatures.errors import SignatureError
-from hookline.signatures.keys import Key, SymmetricKey, parse_key
-from hookline.signatures.standard import build_content, is_timestamp
-from hookline.signatures.variants import (
-    Variant,
-    list_body_variants,
-    list_secret_variants,
-    list_signature_variants,
-    read_public_key,
-)
+from hookline.signatures.errors import SignatureError, SignatureErrorCode
+from hookline.signatures.keys import Key, SymmetricKey, read_keys
+from hookline.signatures.matching import Match, find_match
+from hookline.signatures.standard import is_timestamp
 from hookline.signatures.verification import (
     DEFAULT_TOLERANCE_S,
     HEADER_FAMILIES,
     HEADER_PARTS,
     Verified,
-    read_signed_headers,
     verify,
 )
 from hookline.signatures.wire import HeaderItems, HeaderPairs, list_headers, read_body
+
+
+class FindingCode(StrEnum):
+    """What a diagnosis finds beyond the codes of `SignatureErrorCode`."""
+
+    VERIFIED = "verified"
+    SIGNATURE_MATCHES = "signature_matches"
+    """The signature is right; the request fails for another reason, named by another finding."""
+    BODY_CHANGED = "body_changed"
+    SECRET_READ_DIFFERENTLY = "secret_read_differently"  # noqa: S105 -- a code, not a secret
+    OTHER_SCHEME = "other_scheme"
+    OTHER_SPELLING = "other_spelling"
+    WRONG_KIND_OF_KEY = "wrong_kind_of_key"
+    TIMESTAMP_IN_MILLISECONDS = "timestamp_in_milliseconds"
+    OTHER_SIGNATURE_HEADER = "other_signature_header"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, or worth knowing. `code` is from `FindingCode` or `SignatureErrorCode`."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """`verified` is what `verify` returned, None if it refused. The first finding is its verdict."""
+
+    verified: Verified | None
+    findings: tuple[Finding, ...]
+
+
+def explain(
+    headers: HeaderItems,
+    body: bytes,
+    keys: Key | str | Iterable[Key | str],
+    *,
+    now_s: float,
+    tolerance_s: float = DEFAULT_TOLERANCE_S,
+) -> Diagnosis:
+    """Verify a request and, if it is refused, find out why. Takes what `verify` takes; raises nothing."""
+    key_list: list[Key | str] = [keys] if isinstance(keys, Key | str) else []
+    if not key_list and isinstance(keys, Iterable):
+        key_list = list(keys)
+    try:
+        verified = verify(headers, body, key_list, now_s=now_s, tolerance_s=tolerance_s)
+    except SignatureError as error:
+        found = [Finding(error.code, error.message), *_examine(headers, body, key_list, now_s, tolerance_s)]
+        # One finding per code: the verdict comes first and is not said again.
+        return Diagnosis(None, tuple({finding.code: finding for finding in reversed(found)}.values())[::-1])
+    message = (
+        f"Signed with key {verified.key_index + 1} ({verified.version}), {now_s - verified.timestamp_s:.0f} s ago."
+    )
+    return Diagnosis(verified, (Finding(FindingCode.VERIFIED, message),))
+
+
+def _examine(
+    headers: HeaderItems, body: bytes, keys: list[Key | str], now_s: float, tolerance_s: float
+) -> Iterator[Finding]:
+    try:
+        pairs, raw_body = list_headers(headers), read_body(body)
+    except SignatureError as error:
+        yield Finding(error.code, error.message)
+        return
+    yield from _check_headers(pairs)
+    yield from _check_timestamps(pairs, now_s, tolerance_s)
+    yield from _check_keys(keys, pairs)
+    yield from _describe_match(find_match(pairs, raw_body, keys))
+
+
+def _check_headers(pairs: HeaderPairs) -> Iterator[Finding]:
+    present = {name for name, value in pairs if value}
+    missing_by_family = {
+        family: [f"{family}-{part}" for part in HEADER_PARTS if f"{family}-{part}" not in present]
+        for family in HEADER_FAMILIES
+    }
+    if all(missing_by_family.values()):
+        missing = " or ".join(", ".join(names) for names in missing_by_family.values())
+        yield Finding(
+            SignatureErrorCode.MISSING_HEADER,
+            f"Missing or empty: {missing}. A proxy may drop headers it does not know.",
+        )
+    standard_names = {f"{family}-signature" for family in HEADER_FAMILIES}
+    others = sorted(name for name in present - standard_names if "signature" in name)
+    if others:
+        yield Finding(
+            FindingCode.OTHER_SIGNATURE_HEADER,
+            f"There are signatures of another scheme in: {', '.join(others)}. verify() does not look at them.",
+        )
+
+
+def _check_timestamps(pairs: HeaderPairs, now_s: float, tolerance_s: float) -> Iterator[Finding]:
+    names = {f"{family}-timestamp" for family in HEADER_FAMILIES}
+    for name, value in pairs:
+        if name not in names or not isinstance(value, str):
+            continue
+        if not is_timestamp(value):
+            yield Finding(
+                SignatureErrorCode.MALFORMED_TIMESTAMP,
+                f"Header {name} is not a whole number of seconds since 1970, digits only: {value[:40]!r}.",
+            )
+            continue
+        age_s = now_s - int(value)
+        if abs(now_s - int(value) / 1000) < abs(age_s) / 1000:
+            yield Finding(
+                FindingCode.TIMESTAMP_IN_MILLISECONDS,
+                f"Header {name} is in milliseconds. The sender must divide it by 1000 before it signs and sends it.",
+            )
+        elif age_s > tolerance_s:
+            yield Finding(SignatureErrorCode.TIMESTAMP_TOO_OLD, f"Header {name} is {age_s:.0f} s in the past.")
+        elif -age_s > tolerance_s:
+            yield Finding(SignatureErrorCode.TIMESTAMP_TOO_NEW, f"Header {name} is {-age_s:.0f} s in the future.")
+
+
+def _check_keys(keys: list[Key | str], pairs: HeaderPairs) -> Iterator[Finding]:
+    kinds = set()
+    for number, key in enumerate(keys, start=1):
+        try:
+            [parsed] = read_keys([key])
+        except SignatureError as error:
+            yield Finding(error.code, f"Key {number}: {error.message}")
+        else:
+            kinds.add("v1" if isinstance(parsed, SymmetricKey) else "v1a")
+    names = {f"{family}-signature" for family in HEADER_FAMILIES}
+    entries = [entry for name, value in pairs if name in names and isinstance(value, str) for entry in value.split()]
+    versions = {entry.partition(",")[0] for entry in entries} & {"v1", "v1a"}
+    if kinds and versions and not kinds & versions:
+        yield Finding(
+            FindingCode.WRONG_KIND_OF_KEY,
+            f"The request is signed as {', '.join(versions)}, the keys are for {', '.join(kinds)}: v1 needs the "
+            "endpoint's whsec_ secret, v1a the sender's whpk_ key.",
+        )
+
+
+def _describe_match(match: Match | None) -> Iterator[Finding]:
+    if match is None:
+        yield Finding(
+            SignatureErrorCode.NO_MATCH,
+            "No common mistake explains the signature: the key is another endpoint's, or id, timestamp or body were "
+            "changed after signing.",
+        )
+        return
+    count = len(match.differences)
+    if not count:
+        yield Finding(
+            FindingCode.SIGNATURE_MATCHES,
+            f"The signature in {match.header} was made with key {match.key_index + 1} from this very request.",
+        )
+    together = f" (one of {count} differences, needed together)" if count > 1 else ""
+    for code, words, advice in (
+        (FindingCode.BODY_CHANGED, match.body_words, "Verify the raw body; find what changed it on its way."),
+        (FindingCode.SECRET_READ_DIFFERENTLY, match.secret_words, "Make sender and receiver read the secret alike."),
+        (FindingCode.OTHER_SCHEME, match.scheme_words, "The sender signs by another scheme: verify by that one."),
+        (FindingCode.OTHER_SPELLING, match.spelling_words, "Standard Webhooks writes v1, and then base64."),
+    ):
+        if words is not None:
+            yield Finding(code, f"The signature in {match.header} matches if {words}{together}. {advice}")

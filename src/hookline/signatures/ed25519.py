@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from hookline.signatures.errors import SignatureError, SignatureErrorCode
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 SEED_BYTES = 32
 PUBLIC_KEY_BYTES = 32
@@ -27,32 +24,39 @@ def is_safe_public_key(public_key: bytes) -> bool:
 
 
 def derive_public_key(seed: bytes) -> bytes:
-    return _load().Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()  # type: ignore[no-any-return]
+    with _needing_cryptography():
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415 -- lazy
+
+    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
 
 
 def build_signer(seed: bytes) -> Callable[[bytes], bytes]:
     """A function from content to its 64-byte signature, with the key expanded once."""
-    return _load().Ed25519PrivateKey.from_private_bytes(seed).sign  # type: ignore[no-any-return]
+    with _needing_cryptography():
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415 -- lazy
+
+    return Ed25519PrivateKey.from_private_bytes(seed).sign
 
 
 def is_signature_valid(public_key: bytes, signature: bytes, content: bytes) -> bool:
-    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 -- lazy on purpose, see the module's docstring
+    with _needing_cryptography():
+        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 -- lazy
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 -- lazy
 
-    key = _load().Ed25519PublicKey.from_public_bytes(public_key)
     try:
-        key.verify(signature, content)
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, content)
     except InvalidSignature:
         return False
     return True
 
 
-def _load() -> ModuleType:
+@contextmanager
+def _needing_cryptography() -> Iterator[None]:
     try:
-        from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415 -- lazy on purpose
+        yield
     except ImportError as error:
         # Failure policy: closed. Without the library nothing is signed and nothing counts as verified.
         raise SignatureError(
             "Ed25519 keys (whsk_, whpk_) need the cryptography package: install it, or use a whsec_ secret.",
             code=SignatureErrorCode.ED25519_UNAVAILABLE,
         ) from error
-    return ed25519

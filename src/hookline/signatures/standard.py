@@ -90,9 +90,11 @@ def _build_signatory(key: SymmetricKey | SigningKey | VerifyingKey) -> Callable[
     if isinstance(key, VerifyingKey):
         raise _malformed_key("A whpk_ key only verifies. Sign with its private half, the whsk_ key.")
     if isinstance(key, SymmetricKey):
-        prefix, compute = "v1,", KeyedHmac(key.secret).digest
-    else:
-        prefix, compute = "v1a,", ed25519.build_signer(key.seed)
+        return _build_entry_writer("v1,", KeyedHmac(key.secret).digest)
+    return _build_entry_writer("v1a,", ed25519.build_signer(key.seed))
+
+
+def _build_entry_writer(prefix: str, compute: Callable[[bytes], bytes]) -> Callable[[bytes], str]:
     encode = base64.b64encode
 
     def write_entry(content: bytes) -> str:

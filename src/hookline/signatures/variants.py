@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from hookline.signatures.keys import SYMMETRIC_PREFIX, Key, SigningKey, Symmetri
 
 _DIGEST_BYTES = 32
 _ED25519_BYTES = 64
+_CANONICAL = "base64"
+_TOKEN = re.compile(r"[A-Za-z0-9+/_-]{43,}={0,2}")  # long enough for 32 bytes in base64, the shortest spelling
+_MAX_HEADER_CHARS = 8192
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -75,18 +79,15 @@ def read_public_key(key: Key | str) -> bytes | None:
 def list_signature_variants(header: str) -> list[Variant]:
     """Every 32-byte digest and 64-byte signature in a header's value, however it is spelled."""
     variants = []
-    for entry in header.replace(",v1", " v1").split():
-        version, comma, rest = entry.partition(",")
-        if comma and version in {"v1", "v1a"}:
-            variants += [Variant(content, words) for content, words in _read_digest(rest)]
-            continue
-        for separator in ("", "=", ",", ":"):
-            prefix, found, bare = entry.partition(separator) if separator else ("", "", entry)
-            written = f"written {prefix}{found}... " if found else "written bare, "
-            for content, words in _read_digest(bare):
-                words_for_encoding = f" and {words}" if words else ""
-                variants.append(Variant(content, f"it is {written}instead of v1,...{words_for_encoding}"))
-    return variants
+    for token in _TOKEN.finditer(header[:_MAX_HEADER_CHARS]):
+        prefix = header[: token.start()].rpartition(" ")[2]
+        for content, encoding in _read_digest(token.group()):
+            if prefix in {"v1,", "v1a,"} and encoding == _CANONICAL:
+                variants.append(Variant(content))
+            else:
+                spelling = f"with {prefix[-20:]!r} in front" if prefix else "bare"
+                variants.append(Variant(content, f"it is accepted {spelling}, in {encoding}"))
+    return _distinct(variants)
 
 
 def _list_edited(body: bytes) -> Iterator[Variant]:
@@ -130,14 +131,14 @@ def _list_decoded(bare: str) -> list[Variant]:
     return variants
 
 
-def _read_digest(text: str) -> list[tuple[bytes, str | None]]:
-    readings: list[tuple[bytes, str | None]] = []
+def _read_digest(text: str) -> list[tuple[bytes, str]]:
+    readings: list[tuple[bytes, str]] = []
     with suppress(ValueError):
-        readings.append((bytes.fromhex(text), "in hex instead of base64"))
+        readings.append((bytes.fromhex(text), "hex"))
     with suppress(ValueError):
-        readings.append((binascii.a2b_base64(text, strict_mode=True), None))
+        readings.append((binascii.a2b_base64(text, strict_mode=True), _CANONICAL))
     with suppress(ValueError):
-        readings.append((base64.urlsafe_b64decode(text + "=="), "in unpadded or URL-safe base64"))
+        readings.append((base64.urlsafe_b64decode(text + "=="), "unpadded or URL-safe base64"))
     return [reading for reading in readings if len(reading[0]) in {_DIGEST_BYTES, _ED25519_BYTES}]
 
 

@@ -113,7 +113,7 @@ def read_signed_headers(pairs: HeaderPairs) -> SignedHeaders:
 
 
 def _pick_family(pairs: HeaderPairs) -> tuple[str, list[str]]:
-    missing_by_family = []
+    missing_by_family: list[list[str]] = []
     for family in HEADER_FAMILIES:
         names = [f"{family}-{part}" for part in HEADER_PARTS]
         values = {name: pick_header(pairs, name) for name in names}
@@ -121,8 +121,8 @@ def _pick_family(pairs: HeaderPairs) -> tuple[str, list[str]]:
         if len(present) == len(names):
             return family, present
         missing_by_family.append([name for name, value in values.items() if value is None])
-    missing = ", ".join(min(missing_by_family, key=len))
-    raise SignatureError(f"Missing or empty: {missing}.", code=SignatureErrorCode.MISSING_HEADER)
+    fewest_missing = min(missing_by_family, key=len)
+    raise SignatureError(f"Missing or empty: {', '.join(fewest_missing)}.", code=SignatureErrorCode.MISSING_HEADER)
 
 
 def _split_signatures(header: str) -> tuple[list[bytes], list[bytes]]:
