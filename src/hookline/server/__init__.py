@@ -1,0 +1,1 @@
+"""The server: ASGI application, settings, authentication, error pages, health, metrics."""

@@ -1,0 +1,195 @@
+"""Every setting of a server: its type, its bounds, its default, and what it is for.
+
+One frozen `Settings` is built once (`environment.load_settings` reads the environment and the command line) and is
+passed on explicitly; nothing else looks at the environment. A field `port` is the variable `HOOKLINE_PORT`. Building
+one directly, `Settings(port=0)`, reads nothing from outside. The defaults below are the documentation of the defaults.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+from hookline.egress.policy import Network, Proxy, parse_networks
+from hookline.errors import HooklineError
+from hookline.server.durations import parse_duration
+
+DEFAULT_ORG: Final = "org_00000000000000000000000001"
+"""The organization that tokens and API keys belong to when none is named."""
+
+_WILDCARD_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 -- names them, binds nothing
+
+
+class Role(StrEnum):
+    """What this node does. Every role answers health checks."""
+
+    ALL = "all"
+    API = "api"  # accepts and manages; leaves delivering to others
+    WORKER = "worker"  # delivers, retries, rescues
+
+
+class LogFormat(StrEnum):
+    AUTO = "auto"  # text on a terminal, JSON otherwise
+    JSON = "json"
+    TEXT = "text"
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def _lower(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _read_database_url(value: Any) -> Any:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+    text = text.strip()
+    if text.startswith("postgres://"):
+        text = "postgresql" + text.removeprefix("postgres")
+    if text.startswith("sqlite:///") and text != "sqlite:///":
+        return text
+    if text.startswith("postgresql://"):
+        return text
+    raise ValueError("must be sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE")
+
+
+def _read_schedule(value: Any) -> Any:
+    if isinstance(value, str):
+        parts = [part for part in value.replace(",", " ").split() if part]
+        return tuple(parse_duration(part) for part in parts) or None
+    return value
+
+
+def _read_networks(value: Any) -> Any:
+    try:
+        return parse_networks(value if isinstance(value, str) else [str(entry) for entry in value])
+    except HooklineError as error:  # no ValueError: it would go past pydantic, without the setting's name
+        raise ValueError(str(error)) from error
+
+
+def _read_url(value: Any) -> Any:
+    text = str(value).strip().rstrip("/")
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be an address such as https://hooks.example.com, without query or fragment")
+    return text
+
+
+def _read_proxy(value: Any) -> Any:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+    try:
+        Proxy.parse(text)
+    except HooklineError as error:
+        raise ValueError("must be http://HOST:PORT or http://USER:PASSWORD@HOST:PORT") from error
+    return text
+
+
+def _read_file(value: Any) -> Any:
+    path = Path(value)
+    if not path.is_file():
+        raise ValueError("must name a file that exists and can be read")
+    return path
+
+
+def _default_public_url(data: dict[str, Any]) -> str:
+    host = data.get("host", "127.0.0.1")
+    host = _WILDCARD_HOSTS.get(host, host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{data.get('port', 8071)}"
+
+
+Networks = Annotated[tuple[Network, ...], BeforeValidator(_read_networks)]
+Schedule = Annotated[tuple[Annotated[float, Field(ge=0, le=2_592_000)], ...], Field(max_length=100)]
+
+
+class Settings(BaseModel):
+    """Everything that an operator can set. Secrets are masked in every repr."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    database_url: Annotated[SecretStr, BeforeValidator(_read_database_url)] = SecretStr("sqlite:///hookline.db")
+    """Where everything is kept: sqlite:///PATH (sqlite:////PATH is absolute) or
+    postgresql://USER:PASSWORD@HOST/DATABASE. DATABASE_URL is read as well."""
+    encryption_key: SecretStr | None = None
+    """Keys that seal endpoint secrets and headers at rest: ID:BASE64, several separated by commas; the first one
+    seals, all open. Required on PostgreSQL, the same on every node; generated beside the database on SQLite."""
+    jwt_secret: Annotated[SecretStr, Field(min_length=32)] | None = None
+    """What signs access tokens, 32 characters or more. Required on PostgreSQL, the same on every node; generated
+    beside the database on SQLite."""
+
+    host: str = Field("127.0.0.1", min_length=1)
+    """The address to listen on; 0.0.0.0 for every IPv4 address of the machine, :: for every address."""
+    port: int = Field(8071, ge=0, le=65_535)
+    """The TCP port to listen on; 0 lets the system choose. PORT is read as well."""
+    public_url: Annotated[str, BeforeValidator(_read_url)] = Field(default_factory=_default_public_url)
+    """How others reach this server; links in answers begin with it. By default http://HOST:PORT."""
+    role: Annotated[Role, BeforeValidator(_lower)] = Role.ALL
+    """What this node does: all, api (accepts, does not deliver) or worker (delivers)."""
+    default_org: str = Field(DEFAULT_ORG, pattern=r"^org_[0-9A-Za-z]{1,60}$")
+    """The organization that tokens and API keys belong to when none is named."""
+
+    retry_schedule: Annotated[Schedule | None, BeforeValidator(_read_schedule)] = None
+    """Waiting times before each retry, separated by commas: seconds, or 5s, 5m, 2h. "1,1" makes three attempts.
+    Replaces the schedule of the standard and cloudevents dialects. Empty: each dialect's own."""
+    request_timeout_s: float = Field(15.0, ge=0.1, le=300)
+    """Seconds that one delivery attempt may take in all, from the name look-up to the last byte of the answer."""
+    retry_after_cap_s: float = Field(86_400.0, ge=0, le=2_592_000)
+    """Seconds: the longest wait that a receiver can ask for with Retry-After."""
+
+    egress_allow: Networks = ()
+    """Networks that deliveries may reach although they are not public, as CIDRs separated by commas, for example
+    127.0.0.0/8,::1/128. Plain http is permitted to them."""
+    egress_deny: Networks = ()
+    """Networks that deliveries must never reach, as CIDRs separated by commas. Beats egress_allow."""
+    egress_allow_http: bool = False
+    """Permit plain http to every public host. Payloads then travel unencrypted."""
+    egress_proxy: Annotated[SecretStr, BeforeValidator(_read_proxy)] | None = None
+    """A CONNECT proxy that all deliveries go through: http://HOST:PORT. HTTPS_PROXY is never read."""
+    egress_ca_file: Annotated[Path, BeforeValidator(_read_file)] | None = None
+    """A PEM file with certificate authorities to trust beside the system's own."""
+
+    max_payload_bytes: int = Field(1_048_576, ge=1, le=67_108_864)
+    """Bytes: the largest payload that is accepted."""
+    response_excerpt_bytes: int = Field(16_384, ge=0, le=65_536)
+    """Bytes of each answer's body that are kept with the attempt."""
+    retention_days: int = Field(90, ge=1, le=36_500)
+    """Days after which messages and attempts are removed. What is still owed stays."""
+    payload_retention_days: int | None = Field(None, ge=1, le=36_500)
+    """Days after which payloads are emptied, if sooner than retention_days. What they still owe is canceled."""
+
+    lease_s: float = Field(15.0, ge=1, le=600)
+    """Seconds without a sign of life after which other nodes take over what a node owed."""
+    shutdown_grace_s: float = Field(25.0, ge=0, le=3600)
+    """Seconds that requests in flight get to end when the server is told to stop."""
+    lane_concurrency: int = Field(64, ge=1, le=10_000)
+    """Requests in flight to one endpoint."""
+    max_in_flight: int = Field(1024, ge=1, le=100_000)
+    """Requests in flight in all, on this node."""
+    claim_poll_s: float = Field(1.0, ge=0.01, le=60)
+    """Seconds between looks at the database for due deliveries when no wake-up came."""
+    breaker_failures: int = Field(10, ge=1, le=1_000_000)
+    """Failures in a row after which an endpoint is only probed, once it failed for breaker_failing_s as well."""
+    breaker_failing_s: float = Field(60.0, ge=0, le=86_400)
+    """Seconds for which an endpoint must have failed before it is only probed."""
+
+    log_level: Annotated[LogLevel, BeforeValidator(_lower)] = LogLevel.INFO
+    """debug, info, warning or error. LOG_LEVEL is read as well."""
+    log_format: Annotated[LogFormat, BeforeValidator(_lower)] = LogFormat.AUTO
+    """json (one object a line), text, or auto: text on a terminal, JSON otherwise."""
+    metrics_enabled: bool = True
+    """Serve /metrics."""
+    docs_enabled: bool = True
+    """Serve the API's documentation at /docs and its description at /openapi.json."""
+
+    @property
+    def is_postgres(self) -> bool:
+        return self.database_url.get_secret_value().startswith("postgresql://")
