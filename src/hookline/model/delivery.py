@@ -35,11 +35,11 @@ _S = DeliveryState
 ENDS = frozenset({_S.SUCCEEDED, _S.EXHAUSTED, _S.ABORTED, _S.CANCELED})
 # A late success settles a delivery from wherever it stands, so SUCCEEDED follows every state that is not an end.
 TRANSITIONS: dict[DeliveryState, frozenset[DeliveryState]] = {
-    _S.DELAYED: frozenset({_S.OWED, _S.PARKED, _S.CANCELED}),
+    _S.DELAYED: frozenset({_S.OWED, _S.PARKED, _S.SUCCEEDED, _S.CANCELED}),
     _S.OWED: frozenset({_S.LEASED, _S.PARKED, _S.SUCCEEDED, _S.EXHAUSTED, _S.CANCELED}),
     _S.LEASED: frozenset({_S.SUCCEEDED, _S.RETRYING, _S.EXHAUSTED, _S.ABORTED, _S.OWED, _S.PARKED, _S.CANCELED}),
     _S.RETRYING: frozenset({_S.LEASED, _S.PARKED, _S.SUCCEEDED, _S.CANCELED}),
-    _S.PARKED: frozenset({_S.OWED, _S.RETRYING, _S.SUCCEEDED, _S.CANCELED}),
+    _S.PARKED: frozenset({_S.OWED, _S.DELAYED, _S.RETRYING, _S.SUCCEEDED, _S.CANCELED}),
     **{end: frozenset() for end in ENDS},
 }
 

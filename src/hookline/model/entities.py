@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -49,6 +50,9 @@ class EndpointSecret(msgspec.Struct, frozen=True):
 
     __str__ = __repr__
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:  # msgspec's own shows every field to rich
+        return [("key", "***"), ("created_at_ms", self.created_at_ms), ("expires_at_ms", self.expires_at_ms)]
+
 
 class Endpoint(msgspec.Struct, frozen=True):
     """A subscriber's URL with its filters, dialect, secrets, headers and policy.
@@ -83,6 +87,9 @@ class Endpoint(msgspec.Struct, frozen=True):
         return f"Endpoint(id={self.id!r}, url={self.url!r}, dialect={self.dialect!r}, status={self.status.value!r})"
 
     __str__ = __repr__
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:  # headers and options can carry credentials, too
+        return [("id", self.id), ("url", self.url), ("dialect", self.dialect), ("status", self.status.value)]
 
 
 class Message(msgspec.Struct, frozen=True):

@@ -7,12 +7,18 @@ The alphabet is Crockford's, lower case, as the TypeID specification uses it.
 
 from __future__ import annotations
 
+import re
+
 from uuid_utils import uuid7
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 # Two characters for each ten bits: thirteen look-ups make an id.
 _PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
-_VALUES = {character: value for value, character in enumerate(_ALPHABET)}
+# Our digits in those of int(text, 32), the quickest way back.
+_TO_BASE_32 = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
+# 26 characters hold 130 bits, an id has 128: the first character stays below 8.
+_is_value = re.compile(rf"[0-7][{_ALPHABET}]{{25}}").fullmatch
+_LATEST_MS = 2**48 - 1
 
 APPLICATION = "app"
 ENDPOINT = "ep"
@@ -51,8 +57,11 @@ def new_id(prefix: str) -> str:
 
 
 def id_at(prefix: str, at_ms: int) -> str:
-    """The smallest id of a moment: every id made at or after `at_ms` (Unix milliseconds) sorts at or after it."""
-    return f"{prefix}_{_encode(max(0, at_ms) << 80)}"
+    """The smallest id of a moment: every id made at or after `at_ms` (Unix milliseconds) sorts at or after it.
+
+    Moments that no id can hold (before 1970, after the year 10889) become the nearest one that it can.
+    """
+    return f"{prefix}_{_encode(min(max(0, at_ms), _LATEST_MS) << 80)}"
 
 
 def time_of(identifier: str) -> int:
@@ -61,16 +70,26 @@ def time_of(identifier: str) -> int:
     Raises:
         ValueError: the text is not an id of ours.
     """
-    _, _, text = identifier.rpartition("_")
-    if len(text) != ID_LENGTH or any(character not in _VALUES for character in text):
-        raise ValueError(f"not an id: {identifier!r}")
-    value = 0
-    for character in text[:10]:  # 50 bits: 2 of padding, 48 of time
-        value = value << 5 | _VALUES[character]
-    return value
+    return _decode(identifier) >> 80
+
+
+def hex_of(identifier: str) -> str:
+    """The 128 bits of an id as 32 hex digits: the same id for whoever expects a UUID's digits.
+
+    Raises:
+        ValueError: the text is not an id of ours.
+    """
+    return f"{_decode(identifier):032x}"
 
 
 def is_id(text: str, prefix: str) -> bool:
     """Whether the text has the form of an id with this prefix."""
-    head, _, tail = text.rpartition("_")
-    return head == prefix and len(tail) == ID_LENGTH and all(character in _VALUES for character in tail)
+    head, underscore, tail = text.rpartition("_")
+    return head == prefix and bool(underscore) and _is_value(tail) is not None
+
+
+def _decode(identifier: str) -> int:
+    prefix, _, text = identifier.rpartition("_")
+    if not prefix or not _is_value(text):
+        raise ValueError(f"not an id: {identifier!r}")
+    return int(text.translate(_TO_BASE_32), 32)

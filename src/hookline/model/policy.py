@@ -65,7 +65,7 @@ class Effect(StrEnum):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What `decide` needs to know of an attempt: `status` is 0 when there was no HTTP answer, then `reason` says why."""
+    """What came of an attempt, as `decide` sees it: without an HTTP answer `status` is 0 and `reason` says why."""
 
     status: int
     reason: str = ""
@@ -90,7 +90,10 @@ class Random(Protocol):
 
 
 def decide(policy: RetryPolicy, attempt_number: int, answer: Answer, now_ms: int, rng: Random) -> Decision:
-    """What follows attempt `attempt_number` (1 for the first) that ended at `now_ms` with `answer`."""
+    """What follows attempt `attempt_number` that ended at `now_ms` with `answer`.
+
+    Numbers count from 1; a manual attempt (-1) stands beside the schedule and has no next one.
+    """
     effect = Effect.DISABLE if _disables(answer) else Effect.NONE
     if 200 <= answer.status < 300:
         return Decision(Verdict.SUCCEEDED, "", effect=effect)
@@ -104,7 +107,7 @@ def decide(policy: RetryPolicy, attempt_number: int, answer: Answer, now_ms: int
 
     slows = answer.status in SLOW_DOWN_STATUSES
     asked_s = min(parse_retry_after(answer.retry_after, now_ms) or 0.0, policy.retry_after_cap_s)
-    if attempt_number > len(policy.schedule_s):
+    if not 1 <= attempt_number <= len(policy.schedule_s):
         slow_until = now_ms + _ms(asked_s or SHORTEST_SLOW_DOWN_S) if slows else None
         return Decision(
             Verdict.EXHAUSTED,
