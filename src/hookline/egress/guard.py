@@ -87,7 +87,9 @@ class Guard:
         if value in METADATA_V6:
             return _listed_alone(self._allow[6], value, 128)
         listed = _find(self._allow[6], value) is not None
-        if (wrapped := unwrap(value)) is not None and not (listed and value <= 1):
+        if not listed and value <= 1:
+            return Verdict(allowed=False, rule="loopback" if value else "this_network")
+        if value > 1 and (wrapped := unwrap(value)) is not None:
             kind, embedded = wrapped
             # Both must be open: the wrapper by the operator's list, what it carries by the same rules as without it.
             inner = self._judge_v4(embedded)

@@ -1,4 +1,4 @@
-"""What the outbound side may do: networks, ports, sizes, times. Set by the operator, frozen, shared by every request."""
+"""What the outbound side may do: networks, ports, sizes, times. Set by the operator, frozen, shared by all requests."""
 
 from __future__ import annotations
 
