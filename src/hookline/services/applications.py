@@ -1,0 +1,135 @@
+"""Applications: an organization's customers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from hookline.clock import Clock
+from hookline.model import Application, ids
+from hookline.services.directory import Directory
+from hookline.services.errors import NotFoundError
+from hookline.services.principal import Principal
+from hookline.services.validation import Findings, check_metadata, check_name, check_throttle_rate, check_uid
+from hookline.store.errors import ConflictError as StoreConflictError
+from hookline.store.protocol import Management, Page, Slice
+from hookline.store.scope import AppScope
+
+
+class ApplicationForm(msgspec.Struct, frozen=True):
+    """What a caller says about an application."""
+
+    name: str
+    uid: str | None = None
+    throttle_rate: int | None = None
+    metadata: Mapping[str, str] = {}
+
+    @classmethod
+    def of(cls, application: Application) -> ApplicationForm:
+        """The form that says what is already so: the base of a partial update."""
+        return cls(application.name, application.uid, application.throttle_rate, application.metadata)
+
+
+class Applications:
+    """Creates, reads, changes and deletes applications."""
+
+    def __init__(self, store: Management, directory: Directory, clock: Clock) -> None:
+        self._store = store
+        self._directory = directory
+        self._clock = clock
+
+    async def create(
+        self, principal: Principal, form: ApplicationForm, *, get_if_exists: bool = False
+    ) -> tuple[Application, bool]:
+        """A new application and True; with `get_if_exists` the one that has this uid already, and False.
+
+        Raises:
+            ForbiddenError: the caller is one application only.
+            InvalidError: the form breaks a rule.
+            ConflictError: the uid is taken.
+        """
+        scope = principal.require_organization()
+        _check(form)
+        if get_if_exists and form.uid is not None:
+            existing = await self._store.get_application(scope, form.uid)
+            if existing is not None:
+                return existing, False
+        now_ms = self._clock.now_ms()
+        application = Application(
+            id=ids.new_id(ids.APPLICATION),
+            org_id=scope.org_id,
+            uid=form.uid,
+            name=form.name,
+            throttle_rate=form.throttle_rate,
+            metadata=form.metadata,
+            created_at_ms=now_ms,
+            updated_at_ms=now_ms,
+        )
+        try:
+            return await self._store.create_application(application), True
+        except StoreConflictError:
+            # Somebody else was faster. With get_if_exists that is as good as having asked a moment later.
+            existing = await self._store.get_application(scope, form.uid) if get_if_exists and form.uid else None
+            if existing is None:
+                raise
+            return existing, False
+
+    async def get(self, principal: Principal, id_or_uid: str) -> Application:
+        """Raises NotFoundError."""
+        return await self._directory.find(principal, id_or_uid)
+
+    async def list_page(self, principal: Principal, page: Page) -> Slice[Application]:
+        """Raises ForbiddenError when the caller is one application only."""
+        return await self._store.list_applications(principal.require_organization(), page)
+
+    async def update(self, principal: Principal, application: Application, form: ApplicationForm) -> Application:
+        """Replace what the form says.
+
+        Raises:
+            ForbiddenError: the caller is one application only.
+            InvalidError: the form breaks a rule.
+            ConflictError: the uid is taken.
+            NotFoundError: it was deleted meanwhile.
+        """
+        principal.require_organization()
+        _check(form)
+        changed = msgspec.structs.replace(
+            application,
+            name=form.name,
+            uid=form.uid,
+            throttle_rate=form.throttle_rate,
+            metadata=form.metadata,
+            updated_at_ms=self._clock.now_ms(),
+        )
+        updated = await self._store.update_application(changed)
+        self._directory.forget()
+        if updated is None:
+            raise NotFoundError
+        return updated
+
+    async def delete(self, principal: Principal, id_or_uid: str) -> str:
+        """Delete an application with all its endpoints; its id, for whoever keeps it in memory.
+
+        Raises:
+            ForbiddenError: the caller is one application only.
+            NotFoundError: there is no such application.
+        """
+        principal.require_organization()
+        application = await self._directory.find(principal, id_or_uid)
+        deleted = await self._store.delete_application(
+            AppScope(application.org_id, application.id), self._clock.now_ms()
+        )
+        self._directory.forget()
+        if not deleted:
+            raise NotFoundError
+        return application.id
+
+
+def _check(form: ApplicationForm) -> None:
+    findings = Findings()
+    check_name(form.name, findings)
+    check_uid(form.uid, ids.APPLICATION, findings)
+    check_throttle_rate(form.throttle_rate, findings)
+    check_metadata(form.metadata, findings)
+    findings.finish()

@@ -1,0 +1,187 @@
+"""What a caller says about an endpoint, and the rules for it.
+
+One form serves creation, replacement and partial update: a partial update starts from `EndpointForm.of(endpoint)`,
+so that every way in passes the same checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from hookline.dialects import DIALECTS, DialectError, effective_policy, get_dialect
+from hookline.egress import EgressPolicy, HeaderRefused, UrlRefused, check_custom_headers, parse_url
+from hookline.model import Endpoint, EndpointStatus, RetryPolicy, ids
+from hookline.services.errors import InvalidError, Problem
+from hookline.services.validation import (
+    Findings,
+    check_channels,
+    check_description,
+    check_event_types,
+    check_metadata,
+    check_throttle_rate,
+    check_uid,
+)
+
+MAX_CHANNELS: Final = 10
+MAX_RETRIES: Final = 100
+LONGEST_DELAY_S: Final = 7 * 86_400.0
+SHORTEST_TIMEOUT_S: Final = 0.1
+LONGEST_TIMEOUT_S: Final = 120.0
+LONGEST_RETRY_AFTER_S: Final = 7 * 86_400.0
+MAX_OPTIONS_BYTES: Final = 4_096
+
+
+class PolicyForm(msgspec.Struct, frozen=True):
+    """How an endpoint wants to be tried; what is None stays as the dialect (or the operator) has it."""
+
+    schedule_s: tuple[float, ...] | None = None
+    timeout_s: float | None = None
+    jitter: float | None = None
+    retry_after_cap_s: float | None = None
+    final_client_errors: bool | None = None
+
+
+class EndpointForm(msgspec.Struct, frozen=True):
+    """Everything that can be said about an endpoint. `event_types` and `channels` of None mean all."""
+
+    url: str
+    description: str = ""
+    uid: str | None = None
+    version: int = 1
+    event_types: tuple[str, ...] | None = None
+    channels: tuple[str, ...] | None = None
+    disabled: bool = False
+    paused: bool = False
+    throttle_rate: int | None = None
+    metadata: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}
+    secret: str | None = None
+    dialect: str = "standard"
+    options: Mapping[str, Any] = {}
+    policy: PolicyForm | None = None
+    ordered: bool = False
+
+    @classmethod
+    def of(cls, endpoint: Endpoint) -> EndpointForm:
+        """The form that says what is already so; without the secret, which then stays."""
+        return cls(
+            url=endpoint.url,
+            description=endpoint.description,
+            uid=endpoint.uid,
+            version=endpoint.version,
+            event_types=endpoint.event_types,
+            channels=endpoint.channels,
+            disabled=endpoint.status is EndpointStatus.DISABLED,
+            paused=endpoint.status is EndpointStatus.PAUSED,
+            throttle_rate=endpoint.throttle_rate,
+            metadata=endpoint.metadata,
+            headers=endpoint.headers,
+            dialect=endpoint.dialect,
+            options=endpoint.options,
+            policy=None if endpoint.policy is None else PolicyForm(**msgspec.structs.asdict(endpoint.policy)),
+            ordered=endpoint.ordered,
+        )
+
+    def __repr__(self) -> str:
+        return f"EndpointForm(url={self.url!r}, dialect={self.dialect!r})"
+
+    __str__ = __repr__
+
+
+def check_form(form: EndpointForm, egress: EgressPolicy) -> None:
+    """Raises InvalidError with everything that is wrong, except what only the dialect can tell."""
+    findings = Findings()
+    try:
+        parse_url(form.url, egress)
+    except UrlRefused as error:
+        findings.add("url", error.message, error.code)
+    check_uid(form.uid, ids.ENDPOINT, findings)
+    check_description(form.description, findings)
+    check_event_types(form.event_types, findings)
+    check_channels(form.channels, MAX_CHANNELS, findings)
+    check_throttle_rate(form.throttle_rate, findings)
+    check_metadata(form.metadata, findings)
+    if not 1 <= form.version <= 2**31 - 1:
+        findings.add("version", "Use a number from 1.", "range")
+    if form.dialect not in DIALECTS:
+        findings.add("dialect", f"Use one of {', '.join(sorted(DIALECTS))}.", "enum")
+    else:
+        _check_options(form, findings)
+    if form.policy is not None:
+        _check_policy(form.policy, findings)
+    try:
+        check_custom_headers(form.headers.items())
+    except HeaderRefused as error:
+        findings.add("headers", error.message, error.code)
+    findings.finish()
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Raises InvalidError when one of the headers may not be sent."""
+    try:
+        check_custom_headers(headers.items())
+    except HeaderRefused as error:
+        raise InvalidError([Problem(("headers",), error.message, error.code)]) from error
+
+
+def check_prepared(endpoint: Endpoint) -> None:
+    """Let the dialect itself say whether it can send with these secrets and options.
+
+    Raises:
+        InvalidError: it cannot.
+    """
+    try:
+        get_dialect(endpoint.dialect).prepare(endpoint)
+    except DialectError as error:
+        # Not chained: whatever the dialect was looking at may hold a secret.
+        raise InvalidError([Problem(_path(error), error.message, error.code)]) from None
+
+
+def merge_policy(
+    endpoint: Endpoint, wishes: PolicyForm | None, default_schedule_s: tuple[float, ...] | None
+) -> RetryPolicy | None:
+    """The whole policy of an endpoint that wants something of its own; None when it does not."""
+    if wishes is None:
+        return None
+    stated = {name: value for name, value in msgspec.structs.asdict(wishes).items() if value is not None}
+    without = msgspec.structs.replace(endpoint, policy=None)
+    base = effective_policy(get_dialect(endpoint.dialect), without, default_schedule_s)
+    return msgspec.structs.replace(base, **stated)
+
+
+def _check_options(form: EndpointForm, findings: Findings) -> None:
+    try:
+        if len(msgspec.json.encode(form.options)) > MAX_OPTIONS_BYTES:
+            findings.add("options", f"Options may take {MAX_OPTIONS_BYTES} bytes as JSON.", "too_long")
+            return
+    except (UnicodeEncodeError, RecursionError, TypeError, ValueError):
+        findings.add("options", "Options must be valid JSON.", "json")
+        return
+    try:
+        get_dialect(form.dialect).check_options(form.options)
+    except DialectError as error:
+        findings.add(_path(error), error.message, error.code)
+
+
+def _path(error: DialectError) -> tuple[str, ...]:
+    return tuple((error.field or "dialect").split("."))
+
+
+def _check_policy(policy: PolicyForm, findings: Findings) -> None:
+    delays = policy.schedule_s or ()
+    if len(delays) > MAX_RETRIES:
+        findings.add(("policy", "schedule_s"), f"At most {MAX_RETRIES} retries.", "too_long")
+    # Written as «not inside»: a NaN is inside of nothing.
+    for index, delay_s in enumerate(delays):
+        if not 0 <= delay_s <= LONGEST_DELAY_S:
+            findings.add(("policy", "schedule_s", index), f"Use 0 to {LONGEST_DELAY_S:.0f} seconds.", "range")
+    for name, value, least, most in (
+        ("timeout_s", policy.timeout_s, SHORTEST_TIMEOUT_S, LONGEST_TIMEOUT_S),
+        ("jitter", policy.jitter, 0.0, 1.0),
+        ("retry_after_cap_s", policy.retry_after_cap_s, 0.0, LONGEST_RETRY_AFTER_S),
+    ):
+        if value is not None and not least <= value <= most:
+            findings.add(("policy", name), f"Use {least:g} to {most:g}.", "range")

@@ -1,0 +1,211 @@
+"""Endpoints: the URLs of an application's subscribers, and everything that may be said about them."""
+
+from __future__ import annotations
+
+import secrets as random_source
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from hookline.clock import Clock
+from hookline.dialects import SecretForm, get_dialect
+from hookline.egress import EgressPolicy
+from hookline.model import Endpoint, EndpointSecret, EndpointStatus, ids
+from hookline.services.endpoint_form import EndpointForm, check_form, check_headers, check_prepared, merge_policy
+from hookline.services.errors import NotFoundError
+from hookline.services.secrets import DEFAULT_GRACE_S, RANDOM_BYTES, generate_secret, read_secret, rotate_secrets
+from hookline.services.validation import unique
+from hookline.store.protocol import Management, Page, Slice
+from hookline.store.scope import AppScope
+
+# Names whose values are credentials: listed, never shown.
+SENSITIVE_HEADERS = frozenset(
+    {"authorization", "proxy-authorization", "x-api-key", "x-auth-token", "api-key", "cookie", "www-authenticate"}
+)
+
+
+class Endpoints:
+    """Creates, reads, changes and deletes endpoints of one application at a time.
+
+    `changed` is told the application after each change, so that this process selects by the new state at once;
+    other processes hear of it from the store.
+    """
+
+    def __init__(
+        self,
+        store: Management,
+        egress: EgressPolicy,
+        clock: Clock,
+        *,
+        changed: Callable[[str], None],
+        default_schedule_s: tuple[float, ...] | None = None,
+        random_bytes: Callable[[int], bytes] = random_source.token_bytes,
+    ) -> None:
+        self._store = store
+        self._egress = egress
+        self._clock = clock
+        self._changed = changed
+        self._default_schedule_s = default_schedule_s
+        self._random_bytes = random_bytes
+
+    async def create(self, scope: AppScope, form: EndpointForm) -> Endpoint:
+        """Make an endpoint; its secret is generated unless the form has one.
+
+        Raises:
+            InvalidError: the form breaks a rule.
+            ConflictError: the uid is taken.
+        """
+        check_form(form, self._egress)
+        now_ms = self._clock.now_ms()
+        blank = Endpoint(
+            id=ids.new_id(ids.ENDPOINT),
+            org_id=scope.org_id,
+            app_id=scope.app_id,
+            uid=None,
+            url=form.url,
+            description="",
+            version=1,
+            dialect=form.dialect,
+            status=EndpointStatus.ENABLED,
+            status_reason=None,
+            event_types=None,
+            channels=None,
+            secrets=self._secrets(form, now_ms),
+            headers={},
+            policy=None,
+            options={},
+            ordered=False,
+            throttle_rate=None,
+            metadata={},
+            created_at_ms=now_ms,
+            updated_at_ms=now_ms,
+        )
+        endpoint = self._filled(blank, form, now_ms)
+        check_prepared(endpoint)
+        created = await self._store.create_endpoint(endpoint)
+        self._changed(scope.app_id)
+        return created
+
+    async def get(self, scope: AppScope, id_or_uid: str) -> Endpoint:
+        """Raises NotFoundError."""
+        endpoint = await self._store.get_endpoint(scope, id_or_uid)
+        if endpoint is None:
+            raise NotFoundError
+        return endpoint
+
+    async def find(self, scope: AppScope, id_or_uid: str) -> Endpoint | None:
+        return await self._store.get_endpoint(scope, id_or_uid)
+
+    async def list_page(self, scope: AppScope, page: Page) -> Slice[Endpoint]:
+        return await self._store.list_endpoints(scope, page)
+
+    async def update(self, endpoint: Endpoint, form: EndpointForm) -> Endpoint:
+        """Replace what the form says. A secret in the form replaces all secrets, without a period of grace.
+
+        Raises:
+            InvalidError: the form breaks a rule, or the secrets do not fit the new dialect.
+            ConflictError: the uid is taken.
+            NotFoundError: it was deleted meanwhile.
+        """
+        check_form(form, self._egress)
+        now_ms = self._clock.now_ms()
+        changed = self._filled(endpoint, form, now_ms)
+        if form.secret is not None:
+            changed = msgspec.structs.replace(changed, secrets=self._secrets(form, now_ms))
+        check_prepared(changed)
+        return await self._replace(changed)
+
+    async def delete(self, scope: AppScope, id_or_uid: str) -> None:
+        """Delete an endpoint; what it is still owed is canceled.
+
+        Raises:
+            NotFoundError: there is no such endpoint.
+        """
+        endpoint = await self.get(scope, id_or_uid)
+        deleted = await self._store.delete_endpoint(scope, endpoint.id, self._clock.now_ms())
+        self._changed(scope.app_id)
+        if not deleted:
+            raise NotFoundError
+
+    async def rotate_secret(
+        self, scope: AppScope, id_or_uid: str, *, key: str | None = None, grace_s: int | None = None
+    ) -> Endpoint:
+        """Sign with a new secret from now on, and with the old one beside it until the period of grace ends.
+
+        Raises:
+            NotFoundError: there is no such endpoint.
+            InvalidError: the key or the period is not usable.
+            LimitReachedError: too many old secrets are still in use.
+        """
+        endpoint = await self.get(scope, id_or_uid)
+        secret_form = get_dialect(endpoint.dialect).secret_form
+        text = self._generate(secret_form) if key is None else read_secret(secret_form, key, "key")
+        now_ms = self._clock.now_ms()
+        rotated = rotate_secrets(endpoint.secrets, text, now_ms, DEFAULT_GRACE_S if grace_s is None else grace_s)
+        changed = msgspec.structs.replace(endpoint, secrets=rotated, updated_at_ms=now_ms)
+        check_prepared(changed)
+        return await self._replace(changed)
+
+    async def set_headers(self, endpoint: Endpoint, headers: Mapping[str, str]) -> Endpoint:
+        """Replace the custom headers.
+
+        Raises:
+            InvalidError: one of them may not be sent.
+        """
+        check_headers(headers)
+        return await self._replace(
+            msgspec.structs.replace(endpoint, headers=dict(headers), updated_at_ms=self._clock.now_ms())
+        )
+
+    def _secrets(self, form: EndpointForm, now_ms: int) -> tuple[EndpointSecret, ...]:
+        """The secrets of a form: given, generated, or none where the dialect can do without and the form says so."""
+        secret_form = get_dialect(form.dialect).secret_form
+        if form.secret == "" and secret_form is SecretForm.TEXT:
+            return ()
+        text = self._generate(secret_form) if form.secret is None else read_secret(secret_form, form.secret)
+        return (EndpointSecret(text, now_ms),)
+
+    def _generate(self, secret_form: SecretForm) -> str:
+        return generate_secret(secret_form, self._random_bytes(RANDOM_BYTES))
+
+    def _filled(self, endpoint: Endpoint, form: EndpointForm, now_ms: int) -> Endpoint:
+        status = (
+            EndpointStatus.DISABLED
+            if form.disabled
+            else EndpointStatus.PAUSED
+            if form.paused
+            else EndpointStatus.ENABLED
+        )
+        filled = msgspec.structs.replace(
+            endpoint,
+            uid=form.uid,
+            url=form.url,
+            description=form.description,
+            version=form.version,
+            dialect=form.dialect,
+            status=status,
+            status_reason=_status_reason(endpoint, status),
+            event_types=unique(form.event_types),
+            channels=unique(form.channels),
+            headers=dict(form.headers),
+            options=dict(form.options),
+            ordered=form.ordered,
+            throttle_rate=form.throttle_rate,
+            metadata=dict(form.metadata),
+            updated_at_ms=now_ms,
+        )
+        return msgspec.structs.replace(filled, policy=merge_policy(filled, form.policy, self._default_schedule_s))
+
+    async def _replace(self, endpoint: Endpoint) -> Endpoint:
+        updated = await self._store.update_endpoint(endpoint)
+        self._changed(endpoint.app_id)
+        if updated is None:
+            raise NotFoundError
+        return updated
+
+
+def _status_reason(before: Endpoint, status: EndpointStatus) -> str | None:
+    """Keep why it was disabled as long as it stays so (by its receiver, say); else it is somebody's wish."""
+    if status is EndpointStatus.ENABLED:
+        return None
+    return before.status_reason if before.status is status else "requested"

@@ -1,0 +1,88 @@
+"""What a service can say instead of a result. None of these knows HTTP; surfaces choose the status and the shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from hookline.errors import HooklineError
+
+
+class ServiceError(HooklineError):
+    """Root of the services' errors."""
+
+    code = "service_error"
+
+
+class NotFoundError(ServiceError):
+    """There is no such thing for this caller. What belongs to others looks exactly like what does not exist."""
+
+    code = "not_found"
+
+    def __init__(self, message: str = "Entity not found") -> None:
+        super().__init__(message)
+
+
+class ConflictError(ServiceError):
+    """A name that the caller chose is taken, or a key was used for another request before."""
+
+    code = "conflict"
+
+
+class AuthenticationError(ServiceError):
+    """Nobody knows who is calling. Says nothing about why: that would help those who guess."""
+
+    code = "authentication_failed"
+
+    def __init__(self, message: str = "Invalid token") -> None:
+        super().__init__(message)
+
+
+class ForbiddenError(ServiceError):
+    """The caller is known, and this is not theirs to do."""
+
+    code = "insufficient access"
+
+    def __init__(self, message: str = "Insufficient access for the requested operation.") -> None:
+        super().__init__(message)
+
+
+class PayloadTooLargeError(ServiceError):
+    """More bytes than the operator lets in."""
+
+    code = "payload_too_large"
+
+
+class LimitReachedError(ServiceError):
+    """One more than an object may have."""
+
+    code = "limit_reached"
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One thing that is wrong with an input.
+
+    `field` is the path to it in the words of the model (`event_types`, `0`); `place` is the part of a request that it
+    came in: `body`, `header`, `query` or `path`.
+    """
+
+    field: tuple[str | int, ...]
+    message: str
+    kind: str = "value_error"
+    place: str = "body"
+
+
+class InvalidError(ServiceError):
+    """The input breaks a rule of validity; `problems` says which fields, all of them at once."""
+
+    code = "validation"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = tuple(problems)
+
+
+def invalid(field: str, message: str, kind: str = "value_error", place: str = "body") -> InvalidError:
+    """An InvalidError about one field."""
+    return InvalidError([Problem((field,), message, kind, place)])

@@ -1,0 +1,240 @@
+"""Messages: checking what somebody wants to send, and reading what was sent.
+
+`draft` is synchronous and asks nobody, because the route that accepts messages calls it thousands of times a second;
+`settle` turns what the engine answers into the message that the caller is told of.
+
+Two names can make a message unique. `eventId` is the caller's own id for it: a second message of the same id is a
+conflict. `Idempotency-Key` names the request: the same request again is answered with the same message, another
+request under the same key is a mistake.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final, Protocol
+
+import msgspec
+import orjson
+
+from hookline.clock import Clock
+from hookline.engine.ingest import Draft, Receipt
+from hookline.model import Message, ids
+from hookline.services.errors import ConflictError, InvalidError, NotFoundError, PayloadTooLargeError, invalid
+from hookline.services.validation import Findings, check_channels, check_uid, is_event_type, is_text
+from hookline.store.changes import MessageKey
+from hookline.store.protocol import Management, MessageFilter, Page, Slice
+from hookline.store.scope import AppScope
+
+MAX_CHANNELS: Final = 5
+MAX_KEY_LENGTH: Final = 256
+EVENT_KEY: Final = "event:"
+IDEMPOTENCY_KEY: Final = "idempotency:"
+EVENT_KEY_S: Final = 90 * 86_400.0  # as long as the message itself is kept by default
+CHOSEN_KEY_S: Final = 12 * 3_600.0
+AUTOMATIC_KEY_S: Final = 900.0  # `auto_` keys, which SDKs make for every request: long enough for their retries
+SHORTEST_RETENTION_S: Final = 3_600.0
+LONGEST_RETENTION_S: Final = 90 * 86_400.0
+
+
+class Accepting(Protocol):
+    """What services need of the engine's ingest."""
+
+    async def accept(self, draft: Draft) -> Receipt: ...
+
+
+class MessageForm(msgspec.Struct, frozen=True):
+    """What a caller wants to send. `payload` is JSON text, kept and sent byte for byte."""
+
+    event_type: str
+    payload: bytes
+    event_id: str | None = None
+    channels: tuple[str, ...] | None = None
+    retention_s: float | None = None
+
+
+class MessageOptions(msgspec.Struct, frozen=True):
+    """The operator's limits. `retention_s` empties payloads after a while even when nobody asked for it."""
+
+    max_payload_bytes: int = 1_048_576
+    event_key_s: float = EVENT_KEY_S
+    retention_s: float | None = None
+
+
+class Messages:
+    """Makes drafts, has them accepted, and reads messages of one application at a time."""
+
+    def __init__(
+        self, store: Management, ingest: Accepting, clock: Clock, options: MessageOptions | None = None
+    ) -> None:
+        self._store = store
+        self._ingest = ingest
+        self._clock = clock
+        self._options = options or MessageOptions()
+
+    def draft(
+        self, scope: AppScope, form: MessageForm, *, request: bytes = b"", idempotency_key: str | None = None
+    ) -> Draft:
+        """Check a message. `request` are the bytes of the whole request: what a key may be used again for.
+
+        Raises:
+            InvalidError: the form or the key breaks a rule.
+            PayloadTooLargeError: the payload has more bytes than the operator allows.
+        """
+        if len(form.payload) > self._options.max_payload_bytes:
+            raise PayloadTooLargeError(
+                f"The payload has {len(form.payload)} bytes; at most {self._options.max_payload_bytes} are accepted. "
+                "Send a reference to the data instead."
+            )
+        _check(form)
+        channels = tuple(dict.fromkeys(form.channels)) if form.channels else ()
+        now_ms = self._clock.now_ms()
+        retention_s = form.retention_s if form.retention_s is not None else self._options.retention_s
+        return Draft(
+            scope.org_id,
+            scope.app_id,
+            form.event_type,
+            form.payload,
+            form.event_id,
+            channels,
+            self._keys(scope, form.event_id, idempotency_key, request, now_ms),
+            None if retention_s is None else now_ms + round(retention_s * 1000),
+        )
+
+    async def create(
+        self, scope: AppScope, form: MessageForm, *, request: bytes = b"", idempotency_key: str | None = None
+    ) -> Message:
+        """Check a message, make it durable and owed, and say what was accepted.
+
+        Raises:
+            InvalidError, PayloadTooLargeError, ConflictError: as `draft` and `settle` say.
+            UnknownApplicationError, OverloadedError, StoppingError: the engine does not take it.
+            StoreUnavailableError, StoreFullError: nothing was kept.
+        """
+        draft = self.draft(scope, form, request=request, idempotency_key=idempotency_key)
+        return await self.settle(draft, await self._ingest.accept(draft))
+
+    async def settle(self, draft: Draft, receipt: Receipt) -> Message:
+        """The message that a draft became, or the one that the same request made before.
+
+        Raises:
+            ConflictError: another message has this eventId.
+            InvalidError: the Idempotency-Key was used for another request.
+        """
+        duplicate = receipt.duplicate
+        if duplicate is None:
+            return receipt.message
+        ours = {key.key: key.fingerprint for key in draft.keys}
+        is_repetition = duplicate.fingerprint == ours.get(duplicate.key)
+        if duplicate.key.startswith(EVENT_KEY):
+            # Without a key of the request, nothing tells a repetition from a second message of the same name.
+            if not is_repetition or not any(key.startswith(IDEMPOTENCY_KEY) for key in ours):
+                raise ConflictError("A message with this eventId exists already.")
+        elif not is_repetition:
+            raise invalid(
+                "idempotency-key",
+                "This key was used for another request before. Use a new key for each request.",
+                "idempotency_key_reused",
+                "header",
+            )
+        message = await self._store.get_message(AppScope(draft.org_id, draft.app_id), duplicate.message_id)
+        if message is None:
+            raise ConflictError("The message that this key named is not kept any more. Use a new key.")
+        return message
+
+    async def get(self, scope: AppScope, id_or_event_id: str) -> Message:
+        """Raises NotFoundError."""
+        message = await self._store.get_message(scope, id_or_event_id)
+        if message is None:
+            raise NotFoundError
+        return message
+
+    async def find(self, scope: AppScope, id_or_event_id: str) -> Message | None:
+        return await self._store.get_message(scope, id_or_event_id)
+
+    async def list_page(self, scope: AppScope, page: Page, where: MessageFilter) -> Slice[Message]:
+        return await self._store.list_messages(scope, page, where)
+
+    def _keys(
+        self, scope: AppScope, event_id: str | None, idempotency_key: str | None, request: bytes, now_ms: int
+    ) -> tuple[MessageKey, ...]:
+        if event_id is None and idempotency_key is None:
+            return ()
+        digest = hashlib.sha256(b"POST message %b\n" % scope.app_id.encode())
+        digest.update(request)
+        keys = []
+        if idempotency_key is not None:
+            name = _read_key(idempotency_key)
+            lifetime_s = AUTOMATIC_KEY_S if name.startswith("auto_") else CHOSEN_KEY_S
+            keys.append(MessageKey(IDEMPOTENCY_KEY + name, digest.digest(), now_ms + round(lifetime_s * 1000)))
+            # So that the eventId's own key tells a repetition of this very request from another message.
+            digest.update(b"\n" + name.encode())
+        if event_id is not None:
+            expires_ms = now_ms + round(self._options.event_key_s * 1000)
+            keys.append(MessageKey(EVENT_KEY + event_id, digest.digest(), expires_ms))
+        return tuple(keys)
+
+
+def _read_key(header: str) -> str:
+    """The key itself: the header is a quoted string by its draft standard, and bare text in everybody's practice."""
+    name = header.strip()
+    if len(name) >= 2 and name[0] == name[-1] == '"':
+        name = name[1:-1]
+    if not 1 <= len(name) <= MAX_KEY_LENGTH or not name.isascii() or not name.isprintable():
+        raise invalid("idempotency-key", f"Use 1 to {MAX_KEY_LENGTH} printable characters.", place="header")
+    return name
+
+
+def _check(form: MessageForm) -> None:
+    """Raises InvalidError with everything that is wrong. The good case makes no list of findings: it is hot."""
+    if (
+        is_event_type(form.event_type)
+        and form.event_id is None
+        and form.channels is None
+        and form.retention_s is None
+        and _payload_problem(form.payload) is None
+    ):
+        return
+    findings = Findings()
+    if not is_event_type(form.event_type):
+        findings.add(
+            "event_type",
+            "Use 1 to 256 letters, digits, full stops, hyphens and underscores.",
+            "string_pattern",
+        )
+    problem = _payload_problem(form.payload)
+    if problem is not None:
+        findings.add("payload", problem, "json_invalid")
+    check_uid(form.event_id, ids.MESSAGE, findings, "event_id")
+    check_channels(form.channels, MAX_CHANNELS, findings)
+    if form.retention_s is not None and not SHORTEST_RETENTION_S <= form.retention_s <= LONGEST_RETENTION_S:
+        findings.add("payload_retention_period", "Use an hour to 90 days.", "range")
+    findings.finish()
+
+
+def _payload_problem(payload: bytes) -> str | None:
+    """What is wrong with a payload. Strict JSON: no NaN, no half surrogates, nesting to a bounded depth.
+
+    A member that is there twice passes: what receivers see is what the sender wrote.
+    """
+    try:
+        value = orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        return f"The payload is not valid JSON: {error.msg if is_text(error.msg) else 'it cannot be read'}."
+    return None if isinstance(value, dict) else "The payload must be a JSON object."
+
+
+def check_payload(payload: bytes) -> None:
+    """Raises InvalidError unless this is a JSON object."""
+    problem = _payload_problem(payload)
+    if problem is not None:
+        raise invalid("payload", problem, "json_invalid")
+
+
+__all__ = [
+    "Accepting",
+    "InvalidError",
+    "MessageForm",
+    "MessageOptions",
+    "Messages",
+    "check_payload",
+]
