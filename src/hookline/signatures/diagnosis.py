@@ -24,6 +24,9 @@ from hookline.signatures.verification import (
 )
 from hookline.signatures.wire import HeaderItems, HeaderPairs, list_headers, read_body
 
+_PLAUSIBLE_MILLISECONDS = range(10**11, 10**14)  # as seconds, this begins in the year 5138
+_TIMESTAMP_NAMES = [f"{family}-timestamp" for family in HEADER_FAMILIES]
+
 
 class FindingCode(StrEnum):
     """What a diagnosis finds beyond the codes of `SignatureErrorCode`."""
@@ -37,6 +40,8 @@ class FindingCode(StrEnum):
     OTHER_SPELLING = "other_spelling"
     WRONG_KIND_OF_KEY = "wrong_kind_of_key"
     TIMESTAMP_IN_MILLISECONDS = "timestamp_in_milliseconds"
+    NO_EXPLANATION = "no_explanation"
+    """There are signatures, and no common mistake makes one match."""
     OTHER_SIGNATURE_HEADER = "other_signature_header"
 
 
@@ -71,9 +76,11 @@ def explain(
     try:
         verified = verify(headers, body, key_list, now_s=now_s, tolerance_s=tolerance_s)
     except SignatureError as error:
-        found = [Finding(error.code, error.message), *_examine(headers, body, key_list, now_s, tolerance_s)]
-        # One finding per code: the verdict comes first and is not said again.
-        return Diagnosis(None, tuple({finding.code: finding for finding in reversed(found)}.values())[::-1])
+        found = list(_examine(headers, body, key_list, now_s, tolerance_s))
+        # The verdict comes first, in the words of the closer examination if that found the same.
+        verdict = [finding for finding in found if finding.code == error.code]
+        others = [finding for finding in found if finding.code != error.code]
+        return Diagnosis(None, (*(verdict or [Finding(error.code, error.message)]), *others))
     message = (
         f"Signed with key {verified.key_index + 1} ({verified.version}), {now_s - verified.timestamp_s:.0f} s ago."
     )
@@ -89,9 +96,10 @@ def _examine(
         yield Finding(error.code, error.message)
         return
     yield from _check_headers(pairs)
-    yield from _check_timestamps(pairs, now_s, tolerance_s)
+    yield from _check_timestamp(pairs, now_s, tolerance_s)
     yield from _check_keys(keys, pairs)
-    yield from _describe_match(find_match(pairs, raw_body, keys))
+    if keys and any("signature" in name and value for name, value in pairs):
+        yield from _describe_match(find_match(pairs, raw_body, keys))
 
 
 def _check_headers(pairs: HeaderPairs) -> Iterator[Finding]:
@@ -115,27 +123,30 @@ def _check_headers(pairs: HeaderPairs) -> Iterator[Finding]:
         )
 
 
-def _check_timestamps(pairs: HeaderPairs, now_s: float, tolerance_s: float) -> Iterator[Finding]:
-    names = {f"{family}-timestamp" for family in HEADER_FAMILIES}
-    for name, value in pairs:
-        if name not in names or not isinstance(value, str):
-            continue
-        if not is_timestamp(value):
-            yield Finding(
-                SignatureErrorCode.MALFORMED_TIMESTAMP,
-                f"Header {name} is not a whole number of seconds since 1970, digits only: {value[:40]!r}.",
-            )
-            continue
-        age_s = now_s - int(value)
-        if abs(now_s - int(value) / 1000) < abs(age_s) / 1000:
-            yield Finding(
-                FindingCode.TIMESTAMP_IN_MILLISECONDS,
-                f"Header {name} is in milliseconds. The sender must divide it by 1000 before it signs and sends it.",
-            )
-        elif age_s > tolerance_s:
-            yield Finding(SignatureErrorCode.TIMESTAMP_TOO_OLD, f"Header {name} is {age_s:.0f} s in the past.")
-        elif -age_s > tolerance_s:
-            yield Finding(SignatureErrorCode.TIMESTAMP_TOO_NEW, f"Header {name} is {-age_s:.0f} s in the future.")
+def _check_timestamp(pairs: HeaderPairs, now_s: float, tolerance_s: float) -> Iterator[Finding]:
+    timestamps = [(name, value) for name, value in pairs if name in _TIMESTAMP_NAMES and isinstance(value, str)]
+    if not timestamps:
+        return
+    name, value = min(timestamps, key=lambda header: _TIMESTAMP_NAMES.index(header[0]))
+    if not is_timestamp(value):
+        yield Finding(
+            SignatureErrorCode.MALFORMED_TIMESTAMP,
+            f"Header {name} is not a whole number of seconds since 1970, digits only: {value[:40]!r}.",
+        )
+        return
+    age_s = now_s - int(value)
+    if int(value) in _PLAUSIBLE_MILLISECONDS:
+        yield Finding(
+            FindingCode.TIMESTAMP_IN_MILLISECONDS,
+            f"Header {name} is in milliseconds. The sender must divide it by 1000 before it signs and sends it.",
+        )
+    elif abs(age_s) > tolerance_s:
+        code = SignatureErrorCode.TIMESTAMP_TOO_OLD if age_s > 0 else SignatureErrorCode.TIMESTAMP_TOO_NEW
+        yield Finding(
+            code,
+            f"Header {name} is {abs(age_s):.0f} s in the {'past' if age_s > 0 else 'future'}, {tolerance_s:g} s are "
+            "allowed. Compare the clocks; a queue before the verification, or a replay, makes a request old, too.",
+        )
 
 
 def _check_keys(keys: list[Key | str], pairs: HeaderPairs) -> Iterator[Finding]:
@@ -161,7 +172,7 @@ def _check_keys(keys: list[Key | str], pairs: HeaderPairs) -> Iterator[Finding]:
 def _describe_match(match: Match | None) -> Iterator[Finding]:
     if match is None:
         yield Finding(
-            SignatureErrorCode.NO_MATCH,
+            FindingCode.NO_EXPLANATION,
             "No common mistake explains the signature: the key is another endpoint's, or id, timestamp or body were "
             "changed after signing.",
         )

@@ -30,6 +30,7 @@ VERIFYING_PREFIX = "whpk_"
 MIN_SECRET_BYTES = 24
 MAX_GENERATED_SECRET_BYTES = 64
 MAX_SECRET_BYTES = 75
+_MAX_PADDING_CHARS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +159,11 @@ def _encode(content: bytes) -> str:
 
 
 def _decode(text: str) -> bytes:
-    padded = text + "=" * (-len(text) % 4)
-    # Suppressed and raised anew outside: a UnicodeEncodeError carries the whole secret in its arguments.
-    with suppress(ValueError):
-        return binascii.a2b_base64(padded.encode("ascii"), strict_mode=True)
+    bare = text.rstrip("=")
+    if len(text) - len(bare) <= _MAX_PADDING_CHARS:
+        # Suppressed and raised anew outside: a UnicodeEncodeError carries the whole secret in its arguments.
+        with suppress(ValueError):
+            return binascii.a2b_base64((bare + "=" * (-len(bare) % 4)).encode("ascii"), strict_mode=True)
     raise _malformed("The part after the prefix is not base64 in its standard alphabet. Copy the key again in full.")
 
 

@@ -61,7 +61,7 @@ def list_secret_variants(key: Key | str) -> list[Variant]:
         Variant(_encode(bare), "the secret is used as its own text, without the prefix, instead of as base64"),
         Variant(_encode(key), "the white space around the secret is taken as part of it"),
     ]
-    return [variant for variant in _distinct(variants) if variant.content]
+    return _distinct(variants)
 
 
 def read_public_key(key: Key | str) -> bytes | None:

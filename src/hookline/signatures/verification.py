@@ -30,7 +30,6 @@ HEADER_FAMILIES = ("webhook", "svix")  # in order of preference
 HEADER_PARTS = ("id", "timestamp", "signature")
 
 _V1_CHARS = 44  # base64 of 32 bytes
-_V1A_CHARS = 88  # base64 of 64 bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +135,7 @@ def _split_signatures(header: str) -> tuple[list[bytes], list[bytes]]:
         # Failure policy: closed. An empty or truncated signature is no signature; it never reaches a comparison.
         if version == "v1" and len(signature) == _V1_CHARS:
             hmac_signatures.append(signature.encode("ascii"))
-        elif version == "v1a" and len(signature) == _V1A_CHARS:
+        elif version == "v1a":
             ed25519_signatures += _decode_signature(signature)
     if not hmac_signatures and not ed25519_signatures:
         raise _malformed_header("The signature header holds no complete v1 or v1a signature, such as v1,<base64>.")
@@ -144,12 +143,13 @@ def _split_signatures(header: str) -> tuple[list[bytes], list[bytes]]:
 
 
 def _decode_signature(text: str) -> list[bytes]:
-    """One 64-byte signature, or none if this is not base64."""
+    """One 64-byte signature, or none if this is not base64 in its one canonical spelling."""
     try:
         signature = binascii.a2b_base64(text, strict_mode=True)
     except binascii.Error:
         return []  # the caller goes on as if the entry were of an unknown version: it can only fail to match
-    return [signature] if len(signature) == ed25519.SIGNATURE_BYTES else []
+    is_canonical = base64.b64encode(signature).decode("ascii") == text
+    return [signature] if is_canonical and len(signature) == ed25519.SIGNATURE_BYTES else []
 
 
 def _check_timestamp(timestamp_s: int, *, now_s: float, tolerance_s: float) -> None:
