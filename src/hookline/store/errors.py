@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hookline.errors import HooklineError
+from hookline.store.changes import CommitResult
 
 
 class StoreError(HooklineError):
@@ -18,9 +19,16 @@ class StoreUnavailableError(StoreError):
 
 
 class AmbiguousCommitError(StoreUnavailableError):
-    """The answer to COMMIT was lost: `resolve_batch` can tell, once the database is back, whether it happened."""
+    """The answer to COMMIT was lost: `resolve_batch` can tell, once the database is back, whether it happened.
+
+    `result` is what `commit` would have returned if it did.
+    """
 
     code = "commit_ambiguous"
+
+    def __init__(self, message: str, *, result: CommitResult | None = None) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class StoreFullError(StoreError):

@@ -1,0 +1,29 @@
+"""What goes into the engine and what comes back: a draft, and the receipt for it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hookline.model import Message
+from hookline.store.changes import Duplicate, MessageKey
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """A message as a service hands it in: checked, without id and targets."""
+
+    org_id: str
+    app_id: str
+    event_type: str
+    payload: bytes
+    event_id: str | None = None
+    channels: tuple[str, ...] = ()
+    keys: tuple[MessageKey, ...] = ()
+    payload_expires_at_ms: int | None = None
+    outbox_id: int | None = None
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """The message is durable and owed; or `duplicate` says which message has one of its keys already."""
+
+    message: Message
+    duplicate: Duplicate | None = None

@@ -1,0 +1,167 @@
+"""The lane: what stands between one endpoint and everybody else.
+
+    closed ──`breaker_failures` in a row, over `breaker_failing_s`──> open until t
+    open ──t passed, the Prober claims one──> half open ──success──> closed
+                                                 └──failure──> open, twice as long
+
+A lane bounds the requests in flight (`limit`), paces them (`throttle_rate` a second), and holds a bounded queue; what
+does not fit becomes `pending`. A closed lane can be *held* until a moment: a receiver that answers 429, 502, 503 or
+504 asks for that, and its limit is halved; each success lifts the limit by one. While a lane is held or open it sends
+nothing, so what would wait for more than a moment goes to `pending`, where the other nodes see it too.
+
+An ordered lane has one request in flight; the next one starts when the outcome of the last is on disk.
+Pure state: the dispatcher acts.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import StrEnum
+
+from hookline.engine.delivery import Delivery
+from hookline.engine.options import EngineOptions
+from hookline.store.changes import LaneHealth
+
+BRISK_MS = 250.0  # a lane that answers faster than this waits for us, not we for it
+_EWMA_WEIGHT = 0.2
+
+
+class LaneState(StrEnum):
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class Lane:
+    """One endpoint's queue, bounds and health, in this node's memory."""
+
+    __slots__ = (
+        "_options",
+        "answer_ms",
+        "app_id",
+        "endpoint_id",
+        "failing_since_ms",
+        "failures",
+        "hold_until_ms",
+        "in_flight",
+        "limit",
+        "next_start_s",
+        "open_for_s",
+        "ordered",
+        "queue",
+        "state",
+        "waiting",
+    )
+
+    def __init__(self, endpoint_id: str, app_id: str, options: EngineOptions, *, ordered: bool) -> None:
+        self.endpoint_id = endpoint_id
+        self.app_id = app_id
+        self.ordered = ordered
+        self._options = options
+        self.queue: deque[Delivery] = deque()
+        self.in_flight = 0
+        self.limit = 1 if ordered else options.lane_concurrency
+        self.state = LaneState.CLOSED
+        self.hold_until_ms = 0  # wall clock: shared with the other nodes
+        self.open_for_s = options.breaker_open_s
+        self.failures = 0
+        self.failing_since_ms: int | None = None
+        self.answer_ms = 0.0
+        self.next_start_s = 0.0  # monotonic: the earliest next start under a throttle rate
+        self.waiting = False  # is in the dispatcher's circle, or waits for a timer
+
+    @property
+    def brisk(self) -> bool:
+        return self.answer_ms < BRISK_MS
+
+    @property
+    def idle(self) -> bool:
+        return not self.queue and not self.in_flight and self.state is LaneState.CLOSED
+
+    def sends(self, now_ms: int) -> bool:
+        """Whether this lane may send at all at this moment."""
+        return self.hold_until_ms <= now_ms and self.state is not LaneState.OPEN
+
+    def has_slot(self) -> bool:
+        if self.state is LaneState.HALF_OPEN:
+            return self.in_flight == 0
+        return self.in_flight < self.limit
+
+    def room(self, now_ms: int) -> int:
+        """How many claimed deliveries it can take now."""
+        if not self.sends(now_ms):
+            return 0
+        if self.ordered:
+            return self._options.ordered_room if not self.in_flight and not self.queue else 0
+        if self.state is LaneState.HALF_OPEN:
+            return 0 if self.in_flight or self.queue else 1
+        return max(0, 2 * self.limit - self.in_flight - len(self.queue))
+
+    def succeeded(self, duration_ms: float) -> bool:
+        """Take note of a success. True when the lane's health changed and the other nodes should know."""
+        self.answer_ms += _EWMA_WEIGHT * (duration_ms - self.answer_ms)
+        if self.limit < self._options.lane_concurrency and not self.ordered:
+            self.limit += 1
+        if not self.failures and self.state is LaneState.CLOSED:
+            return False
+        changed = self.state is not LaneState.CLOSED
+        self.failures = 0
+        self.failing_since_ms = None
+        self.state = LaneState.CLOSED
+        self.open_for_s = self._options.breaker_open_s
+        return changed
+
+    def failed(self, duration_ms: float, now_ms: int, jitter: float) -> bool:
+        """Take note of a failure. True when the lane opened. `jitter` in 0.8..1.2 spreads the probes of many lanes."""
+        self.answer_ms += _EWMA_WEIGHT * (duration_ms - self.answer_ms)
+        self.failures += 1
+        if self.failing_since_ms is None:
+            self.failing_since_ms = now_ms
+        if self.state is LaneState.HALF_OPEN:
+            self.open_for_s = min(2 * self.open_for_s, self._options.breaker_longest_open_s)
+        elif (
+            self.state is LaneState.OPEN
+            or self.failures < self._options.breaker_failures
+            or now_ms - self.failing_since_ms < self._options.breaker_failing_s * 1000
+        ):
+            return False
+        self.state = LaneState.OPEN
+        self.hold_until_ms = max(self.hold_until_ms, now_ms + round(self.open_for_s * jitter * 1000))
+        return True
+
+    def slow_down(self, until_ms: int) -> bool:
+        """Hold the lane. True when the other nodes should know (not for every answer of a burst)."""
+        worth_telling = until_ms >= self.hold_until_ms + 500
+        if not self.ordered:
+            self.limit = max(1, self.limit // 2)
+        self.hold_until_ms = max(self.hold_until_ms, until_ms)
+        return worth_telling
+
+    def half_open(self) -> None:
+        self.state = LaneState.HALF_OPEN
+
+    def health(self) -> LaneHealth:
+        return LaneHealth(
+            endpoint_id=self.endpoint_id,
+            app_id=self.app_id,
+            state=self.state.value,
+            open_until_ms=self.hold_until_ms,
+            failures=self.failures,
+            failing_since_ms=self.failing_since_ms,
+        )
+
+    def adopt(self, health: LaneHealth) -> None:
+        """Another node, or an earlier life of this one, knows more about this endpoint."""
+        self.hold_until_ms = max(self.hold_until_ms, health.open_until_ms)
+        if self.state is LaneState.CLOSED and health.state == LaneState.OPEN.value and not self.in_flight:
+            self.state = LaneState.OPEN
+            self.failures = max(self.failures, health.failures)
+            self.failing_since_ms = health.failing_since_ms
+
+    def returned(self) -> None:
+        """The endpoint was enabled or changed: a fresh start."""
+        self.state = LaneState.CLOSED
+        self.hold_until_ms = 0
+        self.failures = 0
+        self.failing_since_ms = None
+        self.open_for_s = self._options.breaker_open_s

@@ -1,0 +1,140 @@
+"""Who gets what: the live endpoints of each application, in memory, with their filters compiled.
+
+A cache with a version. Whoever changes an endpoint moves the application's routing version in the same transaction;
+the change is announced on the bus and drops the table here, and the ingest transaction compares versions, so a missed
+announcement costs a second selection and never a wrong one. Endpoints are used as they are at the moment of sending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import msgspec
+
+from hookline.dialects import Dialect, Prepared, effective_policy, get_dialect
+from hookline.engine.options import EngineOptions
+from hookline.model import Endpoint, EndpointStatus, Filter, RetryPolicy, compile_filter
+from hookline.store.protocol import EngineStore
+
+MAX_TABLES = 20_000  # applications whose endpoints are kept in memory
+
+
+class Route:
+    """One endpoint, ready to be sent to: filter compiled; signer and policy made when first needed."""
+
+    __slots__ = ("_options", "_policy", "_prepared", "dialect", "endpoint", "filter")
+
+    def __init__(self, endpoint: Endpoint, options: EngineOptions) -> None:
+        self.endpoint = endpoint
+        self.dialect: Dialect = get_dialect(endpoint.dialect)
+        self.filter: Filter = compile_filter(endpoint.event_types, endpoint.channels)
+        self._options = options
+        self._prepared: Prepared | None = None
+        self._policy: RetryPolicy | None = None
+
+    @property
+    def enabled(self) -> bool:
+        return self.endpoint.status is EndpointStatus.ENABLED
+
+    @property
+    def prepared(self) -> Prepared:
+        """Raises DialectError when the endpoint's secrets or options do not fit its dialect."""
+        if self._prepared is None:
+            self._prepared = self.dialect.prepare(self.endpoint)
+        return self._prepared
+
+    @property
+    def policy(self) -> RetryPolicy:
+        if self._policy is None:
+            policy = effective_policy(self.dialect, self.endpoint, self._options.retry_schedule_s)
+            cap_s = min(policy.retry_after_cap_s, self._options.retry_after_cap_s)
+            self._policy = msgspec.structs.replace(policy, retry_after_cap_s=cap_s)
+        return self._policy
+
+
+class RoutingTable:
+    """The endpoints of one application at one version."""
+
+    __slots__ = ("_selections", "app_id", "routes", "version")
+
+    def __init__(self, app_id: str, version: int, endpoints: Sequence[Endpoint], options: EngineOptions) -> None:
+        self.app_id = app_id
+        self.version = version
+        self.routes = {endpoint.id: Route(endpoint, options) for endpoint in endpoints}
+        self._selections: dict[str, tuple[tuple[str, ...], tuple[str, ...], str | None]] = {}
+
+    def select(self, event_type: str, channels: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
+        """All targets, those of them that are ordered, and a note that says why there is none.
+
+        A disabled endpoint collects nothing; a paused one goes on collecting.
+        """
+        if channels:
+            return self._select(event_type, channels)
+        known = self._selections.get(event_type)
+        if known is None:
+            if len(self._selections) > 1_000:  # event types are free text: keep a hostile sender from filling memory
+                self._selections.clear()
+            known = self._selections[event_type] = self._select(event_type, channels)
+        return known
+
+    def _select(self, event_type: str, channels: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
+        collecting = [route for route in self.routes.values() if route.endpoint.status is not EndpointStatus.DISABLED]
+        chosen = [route.endpoint for route in collecting if route.filter.wants(event_type, channels)]
+        targets = tuple(endpoint.id for endpoint in chosen)
+        ordered = tuple(endpoint.id for endpoint in chosen if endpoint.ordered)
+        if targets:
+            return targets, ordered, None
+        if not self.routes:
+            return (), (), "the application has no endpoint"
+        return (), (), "no endpoint takes this event type and channel" if collecting else "every endpoint is disabled"
+
+
+class Routing:
+    """The tables of the applications that are in use, least recently used ones go."""
+
+    def __init__(self, store: EngineStore, options: EngineOptions) -> None:
+        self._store = store
+        self._options = options
+        self._tables: OrderedDict[str, RoutingTable] = OrderedDict()
+        self._loading: dict[str, asyncio.Task[RoutingTable | None]] = {}
+
+    def cached(self, app_id: str) -> RoutingTable | None:
+        return self._tables.get(app_id)
+
+    async def get(self, app_id: str) -> RoutingTable | None:
+        """The current table; None when there is no such application. One load serves all who wait."""
+        table = self._tables.get(app_id)
+        if table is not None:
+            return table
+        task = self._loading.get(app_id)
+        if task is None:
+            task = self._loading[app_id] = asyncio.create_task(self._load(app_id))
+            task.add_done_callback(lambda done: self._loaded(app_id, done))
+        return await asyncio.shield(task)
+
+    def invalidate(self, app_id: str) -> None:
+        """Forget a table: its endpoints changed. A load that is under way may have read the old state: not kept."""
+        self._tables.pop(app_id, None)
+        self._loading.pop(app_id, None)
+
+    def invalidate_all(self) -> None:
+        self._tables.clear()
+        self._loading.clear()
+
+    async def _load(self, app_id: str) -> RoutingTable | None:
+        loaded = await self._store.load_routing(app_id)
+        return None if loaded is None else RoutingTable(app_id, loaded[0], loaded[1], self._options)
+
+    def _loaded(self, app_id: str, task: asyncio.Task[RoutingTable | None]) -> None:
+        if self._loading.get(app_id) is not task:
+            return
+        del self._loading[app_id]
+        if task.cancelled() or task.exception() is not None:
+            return  # who awaits the task gets the exception
+        table = task.result()
+        if table is not None:
+            self._tables[app_id] = table
+            if len(self._tables) > MAX_TABLES:
+                self._tables.popitem(last=False)

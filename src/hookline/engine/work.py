@@ -1,0 +1,139 @@
+"""What waits for the next commit, and what one commit takes of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import msgspec
+
+from hookline.engine.delivery import Delivery
+from hookline.engine.drafts import Draft, Receipt
+from hookline.engine.lane import Lane
+from hookline.engine.options import EngineOptions
+from hookline.errors import HooklineError
+from hookline.model import Attempt
+from hookline.store.changes import DeliveryKey, Disable, LaneHealth, Spill
+
+OnReceipt = Callable[[Receipt | HooklineError], None]
+
+
+@dataclass(slots=True)
+class WaitingDraft:
+    """A message that somebody waits for; `on_done` is called once."""
+
+    draft: Draft
+    on_done: OnReceipt
+
+
+@dataclass(slots=True)
+class WaitingOutcome:
+    """An attempt to be recorded. `lane` is set when its lane goes on only after the commit (ordered ones)."""
+
+    attempt: Attempt
+    delivery: Delivery
+    retry_at_ms: int | None = None
+    disable: Disable | None = None
+    lane: Lane | None = None
+
+    def stripped(self) -> WaitingOutcome:
+        """The same without what came from outside, for a database that refuses the row."""
+        attempt = msgspec.structs.replace(self.attempt, response_body=b"", detail="", url="")
+        return WaitingOutcome(attempt, self.delivery, self.retry_at_ms, self.disable, self.lane)
+
+
+@dataclass(slots=True)
+class WaitingSpill:
+    """A delivery that goes to `pending`, and what to do once it is there (a straggler may have an outcome waiting)."""
+
+    spill: Spill
+    delivery: Delivery
+
+
+@dataclass(slots=True)
+class Work:
+    """The content of one transaction."""
+
+    drafts: list[WaitingDraft] = field(default_factory=list)
+    outcomes: list[WaitingOutcome] = field(default_factory=list)
+    spills: list[WaitingSpill] = field(default_factory=list)
+    releases: list[tuple[DeliveryKey, int]] = field(default_factory=list)  # with the epoch they were leased under
+    settled: list[str] = field(default_factory=list)
+    lanes: list[LaneHealth] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return (
+            len(self.drafts)
+            + len(self.outcomes)
+            + len(self.spills)
+            + len(self.releases)
+            + len(self.settled)
+            + len(self.lanes)
+        )
+
+    def halves(self) -> tuple[Work, Work] | None:
+        """Two smaller transactions: messages apart from the rest, then each in the middle. None for one thing."""
+        rest = Work([], self.outcomes, self.spills, self.releases, self.settled, self.lanes)
+        if self.drafts and len(rest):
+            return Work(self.drafts), rest
+        if len(self.drafts) > 1:
+            middle = len(self.drafts) // 2
+            return Work(self.drafts[:middle]), Work(self.drafts[middle:])
+        house = Work([], [], self.spills, self.releases, self.settled, self.lanes)
+        if self.outcomes and len(house):
+            return Work([], self.outcomes), house
+        if len(self.outcomes) > 1:
+            middle = len(self.outcomes) // 2
+            return Work([], self.outcomes[:middle]), Work([], self.outcomes[middle:])
+        return None
+
+
+class WorkQueue:
+    """Everything that waits, in order of arrival within its kind."""
+
+    def __init__(self, options: EngineOptions) -> None:
+        self._options = options
+        self.drafts: deque[WaitingDraft] = deque()
+        self.outcomes: deque[WaitingOutcome] = deque()
+        self.spills: deque[WaitingSpill] = deque()
+        self.releases: deque[tuple[DeliveryKey, int]] = deque()
+        self.settled: list[str] = []
+        self.lanes: dict[str, LaneHealth] = {}
+
+    def __len__(self) -> int:
+        """Without the drafts: what must be written but nobody waits for."""
+        return len(self.outcomes) + len(self.spills) + len(self.releases) + len(self.settled) + len(self.lanes)
+
+    def take(self) -> Work:
+        work = Work(
+            drafts=_take(self.drafts, self._options.max_messages_per_commit),
+            outcomes=_take(self.outcomes, self._options.max_outcomes_per_commit),
+            spills=_take(self.spills, self._options.max_outcomes_per_commit),
+            releases=_take(self.releases, self._options.max_outcomes_per_commit),
+            settled=self.settled,
+            lanes=list(self.lanes.values()),
+        )
+        self.settled = []
+        self.lanes = {}
+        return work
+
+    def put_back(self, work: Work) -> None:
+        """What a failed commit had taken, without its drafts, is first in line again."""
+        self.outcomes.extendleft(reversed(work.outcomes))
+        self.spills.extendleft(reversed(work.spills))
+        self.releases.extendleft(reversed(work.releases))
+        self.settled = work.settled + self.settled
+        self.lanes = {health.endpoint_id: health for health in work.lanes} | self.lanes
+
+
+T = TypeVar("T")
+
+
+def _take(waiting: deque[T], most: int) -> list[T]:
+    if len(waiting) <= most:
+        taken = list(waiting)
+        waiting.clear()
+        return taken
+    return [waiting.popleft() for _ in range(most)]
