@@ -134,14 +134,15 @@ class Settings(BaseModel):
     """How others reach this server; links in answers begin with it. By default http://HOST:PORT."""
     role: Annotated[Role, BeforeValidator(_lower)] = Role.ALL
     """What this node does: all, api (accepts, does not deliver) or worker (delivers)."""
-    default_org: str = Field(DEFAULT_ORG, pattern=r"^org_[0-9A-Za-z]{1,60}$")
+    default_org: str = Field(DEFAULT_ORG, pattern=r"^org_[A-Za-z0-9_-]{1,64}$")
     """The organization that tokens and API keys belong to when none is named."""
 
     retry_schedule: Annotated[Schedule | None, BeforeValidator(_read_schedule)] = None
     """Waiting times before each retry, separated by commas: seconds, or 5s, 5m, 2h. "1,1" makes three attempts.
     Replaces the schedule of the standard and cloudevents dialects. Empty: each dialect's own."""
-    request_timeout_s: float = Field(15.0, ge=0.1, le=300)
-    """Seconds that one delivery attempt may take in all, from the name look-up to the last byte of the answer."""
+    request_timeout_s: float | None = Field(None, ge=0.1, le=300)
+    """Seconds that one delivery attempt may take in all, from the name look-up to the last byte of the answer.
+    Empty: as the endpoint or its dialect says, 15 for the standard one."""
     retry_after_cap_s: float = Field(86_400.0, ge=0, le=2_592_000)
     """Seconds: the longest wait that a receiver can ask for with Retry-After."""
 
@@ -170,9 +171,9 @@ class Settings(BaseModel):
     """Seconds without a sign of life after which other nodes take over what a node owed."""
     shutdown_grace_s: float = Field(25.0, ge=0, le=3600)
     """Seconds that requests in flight get to end when the server is told to stop."""
-    lane_concurrency: int = Field(64, ge=1, le=10_000)
+    lane_concurrency: int = Field(128, ge=1, le=10_000)
     """Requests in flight to one endpoint."""
-    max_in_flight: int = Field(1024, ge=1, le=100_000)
+    max_in_flight: int = Field(2048, ge=1, le=100_000)
     """Requests in flight in all, on this node."""
     claim_poll_s: float = Field(1.0, ge=0.01, le=60)
     """Seconds between looks at the database for due deliveries when no wake-up came."""

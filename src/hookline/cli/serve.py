@@ -1,0 +1,53 @@
+"""`hookline serve`: run a node of the server until it is told to stop."""
+
+# ruff: noqa: PLC0415 -- the server is imported when the command runs
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from hookline.cli.output import DatabaseOption
+
+
+class RoleName(StrEnum):
+    """The roles as the command line spells them; `settings.Role` without importing the settings for --help."""
+
+    ALL = "all"
+    API = "api"
+    WORKER = "worker"
+
+
+def serve(
+    *,
+    host: Annotated[str | None, typer.Option("--host", help="The address to listen on. [127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option("--port", help="The port to listen on. [8071]")] = None,
+    database: DatabaseOption = None,
+    role: Annotated[
+        RoleName | None, typer.Option("--role", help="all, api (does not deliver) or worker (delivers). [all]")
+    ] = None,
+    public_url: Annotated[str | None, typer.Option("--public-url", help="How others reach this server.")] = None,
+    log_level: Annotated[str | None, typer.Option("--log-level", help="debug, info, warning or error.")] = None,
+) -> None:
+    """Run the server: API, deliveries, dashboard.
+
+    The database's schema is brought up to date first, on PostgreSQL by one node at a time. SIGTERM and Ctrl-C stop it
+    gracefully: requests in flight may end, and what is left goes on after the next start.
+    """
+    from hookline.server.environment import load_settings
+    from hookline.server.logs import configure_logging
+    from hookline.server.run import run
+
+    loaded = load_settings(
+        {
+            "host": host,
+            "port": port,
+            "database_url": database,
+            "role": None if role is None else role.value,
+            "public_url": public_url,
+            "log_level": log_level,
+        }
+    )
+    configure_logging(loaded.settings.log_format, loaded.settings.log_level)
