@@ -182,7 +182,7 @@ class HttpTransport:
         try:
             addresses = await self._dialer.vet(target)
             self._pool.revet(host, addresses)
-            pooled = None if exchange.retried else self._pool.take(host)
+            pooled = None if exchange.retried else self._pool.take(host, just_vetted=True)
             if pooled is not None:
                 # It brings its own place; the one reserved for dialing is free again.
                 self._pool.release(host)

@@ -61,7 +61,7 @@ class Pool:
 
     # -- idle connections ----------------------------------------------------------------------------------------------
 
-    def take(self, host: Host) -> Connection | None:
+    def take(self, host: Host, *, just_vetted: bool = False) -> Connection | None:
         """Give the connection of this host used last, if it is alive and was vetted recently enough."""
         idle = host.idle
         while idle:
@@ -69,7 +69,7 @@ class Pool:
             if not connection.usable:
                 self.discard(connection)
                 continue
-            if time.monotonic() - connection.vetted_at_s > self._policy.max_vetted_age_s:
+            if not just_vetted and time.monotonic() - connection.vetted_at_s > self._policy.max_vetted_age_s:
                 return None
             idle.pop()
             del self._idle[connection]

@@ -1,0 +1,39 @@
+"""Parts that the client's tests share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from hookline.egress import EgressPolicy, HttpTransport, Resolver, parse_networks
+from integration.egress.receivers import Receiver, run_receiver
+
+LOOPBACK = parse_networks("127.0.0.0/8,::1/128")
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """A receiver that answers 200 and keeps connections open."""
+    async with run_receiver() as running:
+        yield running
+
+
+@pytest.fixture
+async def make_transport() -> AsyncIterator[Callable[..., HttpTransport]]:
+    """Make transports that may reach loopback; they are closed afterwards, and must then hold nothing."""
+    made: list[HttpTransport] = []
+
+    def make(resolver: Resolver | None = None, **settings: Any) -> HttpTransport:
+        transport = HttpTransport(EgressPolicy(**{"allow": LOOPBACK, **settings}), resolver)
+        made.append(transport)
+        return transport
+
+    yield make
+    for transport in made:
+        await transport.close()
+        assert transport.open_connections == 0
+        assert transport._pool.open == 0
+        assert not transport._pool._hosts
+        assert not list(transport._deadlines)
