@@ -162,13 +162,15 @@ def _describe(error: ValidationError, values: Mapping[str, Any], origins: Mappin
 
 
 def _find_unknown(environ: Mapping[str, str]) -> list[str]:
-    known = {variable_of(field) for field in Settings.model_fields}
-    known |= {variable_of(field) + FILE_SUFFIX for field in SECRET_FIELDS} | OTHER_VARIABLES
+    settings = {variable_of(field) for field in Settings.model_fields}
+    settings |= {variable_of(field) + FILE_SUFFIX for field in SECRET_FIELDS}
+    # Compared without the prefix: it would make every name look like every other one.
+    names = sorted(name.removeprefix(PREFIX) for name in settings)
     warnings = []
     for name in sorted(environ):
-        if not name.startswith(PREFIX) or name.startswith(_TEST_PREFIX) or name in known:
+        if not name.startswith(PREFIX) or name.startswith(_TEST_PREFIX) or name in settings | OTHER_VARIABLES:
             continue
-        nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-        hint = f"Did you mean {nearest[0]}?" if nearest else "`hookline config show` lists what there is."
+        nearest = difflib.get_close_matches(name.removeprefix(PREFIX), names, n=1)
+        hint = f"Did you mean {PREFIX}{nearest[0]}?" if nearest else "`hookline config show` lists what there is."
         warnings.append(f"{name} is no setting and has no effect. {hint}")
     return warnings
