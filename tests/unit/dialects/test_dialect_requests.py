@@ -144,6 +144,20 @@ def test_plain_envelope():
     )
 
 
+@pytest.mark.parametrize(
+    ("at_ms", "text"),
+    [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (1_709_164_800_007, "2024-02-29T00:00:00.007Z"),
+        (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+    ],
+)
+def test_times_are_rfc_3339_in_utc_with_milliseconds(at_ms, text):
+    message = make_message(created_at_ms=at_ms)
+    assert f'"timestamp":"{text}"'.encode() in build("plain", message=message).body
+    assert ("ce-time", text) in build("cloudevents", WHSEC, message=message).headers
+
+
 def test_plain_prefers_the_senders_own_event_id():
     body = build("plain", message=make_message(event_id='order "7"')).body
     assert body.startswith(b'{"event_id":"order \\"7\\"","event_type":')
