@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from hookline.errors import HooklineError
 
@@ -17,6 +18,16 @@ _MARK = re.compile(r"^[<>] ?")
 _REQUEST_LINE = re.compile(r"^[A-Z]{3,10} \S+( HTTP/\d(\.\d)?)?$")
 
 Headers = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderList:
+    """Headers in order, repeated ones included, in the shape that verification reads."""
+
+    pairs: Headers
+
+    def items(self) -> Headers:
+        return self.pairs
 
 
 class MalformedCaptureError(HooklineError):

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -60,6 +59,7 @@ async def open_database(database_url: str | None) -> AsyncIterator[Database]:
 
 def run_with_database(database_url: str | None, action: Callable[[Database], Awaitable[T]]) -> T:
     """Run one action on the open database and close it again."""
+    import asyncio
 
     async def run() -> T:
         async with open_database(database_url) as database:

@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from hookline.cli.database import read_settings
 from hookline.cli.output import DatabaseOption, JsonOption, print_json, print_note, print_text
 
 
 def migrate(*, database: DatabaseOption = None, json: JsonOption = False) -> None:
     """Bring the database's schema up to date. Safe to run at any time, by many at once."""
+    import asyncio
+
     from hookline.server.secrets import prepare_secrets
     from hookline.store import create_store
 

@@ -4,12 +4,24 @@
 
 from __future__ import annotations
 
+import logging
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hookline import __version__
 from hookline.cli.output import DatabaseOption
+from hookline.errors import HooklineError
+
+if TYPE_CHECKING:
+    from hookline.server.settings import Settings
+
+
+class StartError(HooklineError):
+    """The server cannot begin to serve."""
+
+    code = "start"
 
 
 class RoleName(StrEnum):
@@ -50,4 +62,28 @@ def serve(
             "log_level": log_level,
         }
     )
-    configure_logging(loaded.settings.log_format, loaded.settings.log_level)
+    settings = loaded.settings
+    configure_logging(settings.log_format, settings.log_level)
+    log = logging.getLogger("hookline.server")
+    for warning in loaded.warnings:
+        log.warning(warning, extra={"action": "settings"})
+    log.info("starting", extra={"action": "starting", **describe(settings)})
+    try:
+        run(settings)
+    except OSError as error:
+        raise StartError(
+            f"Cannot listen on {settings.host}, port {settings.port} ({error.strerror or error}). "
+            "Choose another one with --port or --host."
+        ) from error
+
+
+def describe(settings: Settings) -> dict[str, object]:
+    """What the first line of the log says of a server: its version, database (password masked), address and role."""
+    from hookline.server.masking import mask_url
+
+    return {
+        "version": __version__,
+        "database": mask_url(settings.database_url.get_secret_value()),
+        "public_url": settings.public_url,
+        "role": settings.role.value,
+    }

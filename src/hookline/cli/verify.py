@@ -46,7 +46,7 @@ def verify_request(
     json: JsonOption = False,
 ) -> None:
     """Verify a captured webhook and say what is wrong with it. Exit code 0 if it is valid, 1 if not."""
-    from hookline.cli.capture import parse_capture, parse_header_lines
+    from hookline.cli.capture import HeaderList, parse_capture, parse_header_lines
     from hookline.cli.durations import read_duration
     from hookline.signatures import explain
 
@@ -54,7 +54,7 @@ def verify_request(
     content = _read_input(file)
     headers, body = (parse_header_lines(header), content) if header else parse_capture(content)
     keys = secret or [_ask_secret()]
-    diagnosis = explain(headers, body, keys, now_s=time.time(), tolerance_s=tolerance_s)
+    diagnosis = explain(HeaderList(headers), body, keys, now_s=time.time(), tolerance_s=tolerance_s)
     if json:
         print_json(_to_json(diagnosis))
     else:

@@ -126,24 +126,24 @@ class Settings(BaseModel):
     """What signs access tokens, 32 characters or more. Required on PostgreSQL, the same on every node; generated
     beside the database on SQLite."""
 
-    host: str = Field("127.0.0.1", min_length=1)
+    host: str = Field(default="127.0.0.1", min_length=1)
     """The address to listen on; 0.0.0.0 for every IPv4 address of the machine, :: for every address."""
-    port: int = Field(8071, ge=0, le=65_535)
+    port: int = Field(default=8071, ge=0, le=65_535)
     """The TCP port to listen on; 0 lets the system choose. PORT is read as well."""
     public_url: Annotated[str, BeforeValidator(_read_url)] = Field(default_factory=_default_public_url)
     """How others reach this server; links in answers begin with it. By default http://HOST:PORT."""
     role: Annotated[Role, BeforeValidator(_lower)] = Role.ALL
     """What this node does: all, api (accepts, does not deliver) or worker (delivers)."""
-    default_org: str = Field(DEFAULT_ORG, pattern=r"^org_[A-Za-z0-9_-]{1,64}$")
+    default_org: str = Field(default=DEFAULT_ORG, pattern=r"^org_[A-Za-z0-9_-]{1,64}$")
     """The organization that tokens and API keys belong to when none is named."""
 
     retry_schedule: Annotated[Schedule | None, BeforeValidator(_read_schedule)] = None
     """Waiting times before each retry, separated by commas: seconds, or 5s, 5m, 2h. "1,1" makes three attempts.
     Replaces the schedule of the standard and cloudevents dialects. Empty: each dialect's own."""
-    request_timeout_s: float | None = Field(None, ge=0.1, le=300)
+    request_timeout_s: float | None = Field(default=None, ge=0.1, le=300)
     """Seconds that one delivery attempt may take in all, from the name look-up to the last byte of the answer.
     Empty: as the endpoint or its dialect says, 15 for the standard one."""
-    retry_after_cap_s: float = Field(86_400.0, ge=0, le=2_592_000)
+    retry_after_cap_s: float = Field(default=86_400.0, ge=0, le=2_592_000)
     """Seconds: the longest wait that a receiver can ask for with Retry-After."""
 
     egress_allow: Networks = ()
@@ -158,28 +158,28 @@ class Settings(BaseModel):
     egress_ca_file: Annotated[Path, BeforeValidator(_read_file)] | None = None
     """A PEM file with certificate authorities to trust beside the system's own."""
 
-    max_payload_bytes: int = Field(1_048_576, ge=1, le=67_108_864)
+    max_payload_bytes: int = Field(default=1_048_576, ge=1, le=67_108_864)
     """Bytes: the largest payload that is accepted."""
-    response_excerpt_bytes: int = Field(16_384, ge=0, le=65_536)
+    response_excerpt_bytes: int = Field(default=16_384, ge=0, le=65_536)
     """Bytes of each answer's body that are kept with the attempt."""
-    retention_days: int = Field(90, ge=1, le=36_500)
+    retention_days: int = Field(default=90, ge=1, le=36_500)
     """Days after which messages and attempts are removed. What is still owed stays."""
-    payload_retention_days: int | None = Field(None, ge=1, le=36_500)
+    payload_retention_days: int | None = Field(default=None, ge=1, le=36_500)
     """Days after which payloads are emptied, if sooner than retention_days. What they still owe is canceled."""
 
-    lease_s: float = Field(15.0, ge=1, le=600)
+    lease_s: float = Field(default=15.0, ge=1, le=600)
     """Seconds without a sign of life after which other nodes take over what a node owed."""
-    shutdown_grace_s: float = Field(25.0, ge=0, le=3600)
+    shutdown_grace_s: float = Field(default=25.0, ge=0, le=3600)
     """Seconds that requests in flight get to end when the server is told to stop."""
-    lane_concurrency: int = Field(128, ge=1, le=10_000)
+    lane_concurrency: int = Field(default=128, ge=1, le=10_000)
     """Requests in flight to one endpoint."""
-    max_in_flight: int = Field(2048, ge=1, le=100_000)
+    max_in_flight: int = Field(default=2048, ge=1, le=100_000)
     """Requests in flight in all, on this node."""
-    claim_poll_s: float = Field(1.0, ge=0.01, le=60)
+    claim_poll_s: float = Field(default=1.0, ge=0.01, le=60)
     """Seconds between looks at the database for due deliveries when no wake-up came."""
-    breaker_failures: int = Field(10, ge=1, le=1_000_000)
+    breaker_failures: int = Field(default=10, ge=1, le=1_000_000)
     """Failures in a row after which an endpoint is only probed, once it failed for breaker_failing_s as well."""
-    breaker_failing_s: float = Field(60.0, ge=0, le=86_400)
+    breaker_failing_s: float = Field(default=60.0, ge=0, le=86_400)
     """Seconds for which an endpoint must have failed before it is only probed."""
 
     log_level: Annotated[LogLevel, BeforeValidator(_lower)] = LogLevel.INFO
