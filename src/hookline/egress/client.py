@@ -206,7 +206,7 @@ class HttpTransport:
     async def _connect(self, host: Host, target: Target, addresses: Sequence[str]) -> Connection:
         connection = await self._dialer.connect(host, target, addresses)
         if not connection.usable:
-            raise DialError(Reason.CLOSED_EARLY)
+            raise DialError(Reason.MALFORMED_RESPONSE if connection.spoke_first else Reason.CLOSED_EARLY)
         # From here on the connection itself holds the place that was reserved, and gives it back when it is lost.
         connection.counted = True
         return connection

@@ -56,7 +56,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_body", "_body_size", "_complete", "_head", "_informational", "_keep_alive", "_limits", "_max_wire_bytes",
         "_owner", "_parser", "_problem", "_raw", "_received", "_status", "_transport",
-        "counted", "exchange", "host", "idle_since_s", "remote", "served", "vetted_at_s",
+        "counted", "exchange", "host", "idle_since_s", "remote", "served", "spoke_first", "vetted_at_s",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, host: Host, remote: str, limits: Limits) -> None:
@@ -69,6 +69,8 @@ class Connection(asyncio.Protocol):
         self.remote = remote
         self.exchange: Exchange | None = None
         self.served = 0
+        self.spoke_first = False
+        """Bytes came before the first request: another protocol, such as SSH or SMTP."""
         self.vetted_at_s = time.monotonic()
         self.idle_since_s = 0.0
         self.counted = False
@@ -128,6 +130,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         parser = self._parser
         if self.exchange is None or parser is None:
+            self.spoke_first = not self.served
             self.abort()
             return
         self._received += len(data)

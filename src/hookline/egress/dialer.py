@@ -138,8 +138,11 @@ class Dialer:
         """Open a tunnel. The proxy's own address is the operator's choice and is not judged."""
         name = target.host if address == VIA_PROXY else address
         authority = f"[{name}]:{target.port}" if ":" in name else f"{name}:{target.port}"
-        addresses = [proxy.host] if pack(proxy.host) else await self._look_up(proxy.host)
-        sock = await _connect(addresses[0], proxy.port, self._policy.connect_timeout_s)
+        try:
+            addresses = [proxy.host] if pack(proxy.host) else await self._look_up(proxy.host)
+            sock = await _connect(addresses[0], proxy.port, self._policy.connect_timeout_s)
+        except DialError as error:
+            raise DialError(Reason.PROXY) from error
         try:
             async with asyncio.timeout(self._policy.connect_timeout_s):
                 await open_tunnel(sock, proxy, authority)

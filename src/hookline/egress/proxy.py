@@ -47,6 +47,6 @@ async def open_tunnel(sock: socket.socket, proxy: Proxy, authority: str) -> None
     if status is None or status[1] != b"200":
         shown = f" It answered {status[1].decode()}." if status is not None else ""
         raise ProxyError(SENTENCES[Reason.PROXY] + shown)
-    if not answer.endswith(b"\r\n\r\n"):
+    if answer.partition(b"\r\n\r\n")[2]:
         # Failure policy: closed. The target cannot have spoken yet, so these bytes are somebody else's.
         raise ProxyError(SENTENCES[Reason.PROXY])

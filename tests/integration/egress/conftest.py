@@ -10,6 +10,7 @@ import pytest
 from hookline.egress import EgressPolicy, HttpTransport, Resolver, parse_networks
 from integration.egress.receivers import Receiver, run_receiver
 
+Make = Callable[..., HttpTransport]
 LOOPBACK = parse_networks("127.0.0.0/8,::1/128")
 
 

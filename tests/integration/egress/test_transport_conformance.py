@@ -136,7 +136,6 @@ async def test_cancel(bench: Bench) -> None:
         assert seen == []
         handle.cancel()
         await seen.came.wait()
-        bench.release()
         await settle()
         assert [outcome.reason for outcome in seen if isinstance(outcome, Failure)] == [Reason.CANCELED]
         assert len(seen) == 1

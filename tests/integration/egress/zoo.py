@@ -154,8 +154,15 @@ async def never_read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
 
 
 @behaviour(413, body_bytes=32 * 1024 * 1024)
-async def answer_before_reading(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def answer_before_reading_the_body(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
     writer.write(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n")
+    await hang(reader)
+
+
+@behaviour(Reason.MALFORMED_RESPONSE)
+async def speak_first(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"220 mail.example ESMTP ready\r\n")
     await hang(reader)
 
 
