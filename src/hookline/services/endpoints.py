@@ -27,8 +27,7 @@ SENSITIVE_HEADERS = frozenset(
 class Endpoints:
     """Creates, reads, changes and deletes endpoints of one application at a time.
 
-    `changed` is told the application after each change, so that this process selects by the new state at once;
-    other processes hear of it from the store.
+    Whoever selects targets hears of changes from the store: it announces each one after its commit.
     """
 
     def __init__(
@@ -37,14 +36,12 @@ class Endpoints:
         egress: EgressPolicy,
         clock: Clock,
         *,
-        changed: Callable[[str], None],
         default_schedule_s: tuple[float, ...] | None = None,
         random_bytes: Callable[[int], bytes] = random_source.token_bytes,
     ) -> None:
         self._store = store
         self._egress = egress
         self._clock = clock
-        self._changed = changed
         self._default_schedule_s = default_schedule_s
         self._random_bytes = random_bytes
 
@@ -82,9 +79,7 @@ class Endpoints:
         )
         endpoint = self._filled(blank, form, now_ms)
         check_prepared(endpoint)
-        created = await self._store.create_endpoint(endpoint)
-        self._changed(scope.app_id)
-        return created
+        return await self._store.create_endpoint(endpoint)
 
     async def get(self, scope: AppScope, id_or_uid: str) -> Endpoint:
         """Raises NotFoundError."""
@@ -122,9 +117,7 @@ class Endpoints:
             NotFoundError: there is no such endpoint.
         """
         endpoint = await self.get(scope, id_or_uid)
-        deleted = await self._store.delete_endpoint(scope, endpoint.id, self._clock.now_ms())
-        self._changed(scope.app_id)
-        if not deleted:
+        if not await self._store.delete_endpoint(scope, endpoint.id, self._clock.now_ms()):
             raise NotFoundError
 
     async def rotate_secret(
@@ -198,7 +191,6 @@ class Endpoints:
 
     async def _replace(self, endpoint: Endpoint) -> Endpoint:
         updated = await self._store.update_endpoint(endpoint)
-        self._changed(endpoint.app_id)
         if updated is None:
             raise NotFoundError
         return updated

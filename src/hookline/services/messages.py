@@ -17,9 +17,9 @@ import msgspec
 import orjson
 
 from hookline.clock import Clock
-from hookline.engine.ingest import Draft, Receipt
+from hookline.engine import Draft, Receipt
 from hookline.model import Message, ids
-from hookline.services.errors import ConflictError, InvalidError, NotFoundError, PayloadTooLargeError, invalid
+from hookline.services.errors import ConflictError, NotFoundError, PayloadTooLargeError, invalid
 from hookline.services.validation import Findings, check_channels, check_uid, is_event_type, is_text
 from hookline.store.changes import MessageKey
 from hookline.store.protocol import Management, MessageFilter, Page, Slice
@@ -228,13 +228,3 @@ def check_payload(payload: bytes) -> None:
     problem = _payload_problem(payload)
     if problem is not None:
         raise invalid("payload", problem, "json_invalid")
-
-
-__all__ = [
-    "Accepting",
-    "InvalidError",
-    "MessageForm",
-    "MessageOptions",
-    "Messages",
-    "check_payload",
-]
