@@ -1,0 +1,77 @@
+"""Who is calling: a Bearer API key or a signed token becomes a `Principal`.
+
+Answers are remembered for a few seconds, so that a busy sender's key is not looked up for every message. That is also
+how long a key that another process revoked may live on. What is unknown is not remembered: a stranger's guesses must
+not push out those who belong here.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from hookline.clock import Clock
+from hookline.services import AuthenticationError, Keys, Principal, Tokens
+from hookline.services.keys import PREFIX as KEY_PREFIX
+from hookline.services.keys import principal_of
+
+REMEMBERED_S: Final = 5.0
+MAX_REMEMBERED: Final = 10_000
+_SCHEME: Final = "bearer "
+
+
+def read_bearer(authorization: str | None) -> str:
+    """The credential of an `Authorization: Bearer ...` header.
+
+    Raises:
+        AuthenticationError: it is missing or of another scheme.
+    """
+    if authorization is None or authorization[: len(_SCHEME)].lower() != _SCHEME:
+        raise AuthenticationError
+    return authorization[len(_SCHEME) :].strip()
+
+
+class Authenticator:
+    """Finds out who is calling. `remembered` never waits; `authenticate` may ask the database."""
+
+    def __init__(self, keys: Keys, tokens: Tokens, clock: Clock) -> None:
+        self._keys = keys
+        self._tokens = tokens
+        self._clock = clock
+        self._principals: OrderedDict[str, tuple[Principal, float]] = OrderedDict()
+
+    def remembered(self, credential: str) -> Principal | None:
+        """The caller, if this credential was good within the last few seconds; None says nothing."""
+        entry = self._principals.get(credential)
+        if entry is None or entry[1] <= self._clock.monotonic_s():
+            return None
+        return entry[0]
+
+    async def authenticate(self, authorization: str | None) -> Principal:
+        """The caller behind an Authorization header.
+
+        Raises:
+            AuthenticationError: nobody that we know.
+            StoreUnavailableError: nobody can tell now.
+        """
+        credential = read_bearer(authorization)
+        known = self.remembered(credential)
+        if known is not None:
+            return known
+        # Failure policy: closed. When the database cannot be asked, keys are refused; tokens need no database.
+        now_ms = self._clock.now_ms()
+        if credential.startswith(KEY_PREFIX):
+            key = await self._keys.identify(credential)
+            principal = principal_of(key)
+            lives_s = REMEMBERED_S if key.expires_at_ms is None else (key.expires_at_ms - now_ms) / 1000
+        else:
+            principal, expires_s = self._tokens.read_with_expiry(credential)
+            lives_s = expires_s - now_ms / 1000
+        self._remember(credential, principal, min(lives_s, REMEMBERED_S))
+        return principal
+
+    def _remember(self, credential: str, principal: Principal, lives_s: float) -> None:
+        self._principals[credential] = (principal, self._clock.monotonic_s() + lives_s)
+        self._principals.move_to_end(credential)
+        if len(self._principals) > MAX_REMEMBERED:
+            self._principals.popitem(last=False)

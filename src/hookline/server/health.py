@@ -1,0 +1,80 @@
+"""Health: is the process alive, and can this node do its work now?
+
+`/livez` answers as long as the event loop turns. `/readyz` (and `/healthz`) asks the database and the engine, and is
+never 200 while a message could not be accepted durably. `?verbose` names each check.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Annotated, Any, Final
+
+import orjson
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from hookline.errors import HooklineError
+from hookline.server.runtime import Runtime
+from hookline.server.settings import Role
+
+log = logging.getLogger("hookline.server")
+
+PING_TIMEOUT_S: Final = 3.0
+
+router = APIRouter(tags=["Health"])
+
+
+async def check_readiness(runtime: Runtime) -> dict[str, str]:
+    """The checks and what each found; `ok` where nothing is wrong."""
+    health = runtime.engine.health()
+    draining = "stopping" if health.draining else "ok"
+    engine = health.reason or "ok"
+    if engine == "ok" and runtime.settings.role is not Role.WORKER and not health.accepting:
+        engine = "the engine does not accept messages"
+    # The schema was found current when the store was opened, and an open store does not outlive that.
+    return {"database": await _ping(runtime), "migrations": "ok", "engine": engine, "draining": draining}
+
+
+async def _ping(runtime: Runtime) -> str:
+    try:
+        async with asyncio.timeout(PING_TIMEOUT_S):
+            await runtime.store.ping()
+    except TimeoutError:
+        return "no answer in time"
+    except HooklineError as error:
+        log.warning("not ready", extra={"action": "not_ready", "reason": error.message})
+        return "unavailable"
+    return "ok"
+
+
+@router.api_route("/livez", methods=["GET", "HEAD"], operation_id="livez", summary="Is the process alive?")
+async def livez() -> Response:
+    return _answer(200, {"status": "ok"})
+
+
+async def _readyz(request: Request, verbose: Annotated[str | None, Query()] = None) -> Response:
+    runtime: Runtime = request.app.state.runtime
+    checks = await check_readiness(runtime)
+    failed = [name for name, found in checks.items() if found != "ok"]
+    content: dict[str, Any] = {"status": "unavailable" if failed else "ok"}
+    if failed:
+        content |= {"code": "not_ready", "detail": f"Not ready: {', '.join(failed)}."}
+    if verbose is not None and verbose.lower() not in {"0", "false", "no"}:
+        content["checks"] = checks
+    return _answer(503 if failed else 200, content)
+
+
+for _path in ("/readyz", "/healthz"):
+    router.add_api_route(
+        _path,
+        _readyz,
+        methods=["GET", "HEAD"],
+        operation_id=_path[1:],
+        summary="Can this node do its work?",
+    )
+
+
+def _answer(status: int, content: dict[str, Any]) -> Response:
+    headers = {"cache-control": "no-store"}
+    return Response(orjson.dumps(content), status, headers, media_type="application/json")

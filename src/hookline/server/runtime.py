@@ -1,0 +1,153 @@
+"""One node at run time: store, transport, engine and services, made from the settings and held together.
+
+    made ──start──> schema brought up, store open, engine running ──stop──> drained, closed
+
+Whoever serves (HTTP, a test) gets a `Runtime` and reads what it needs; nothing of it is global.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Self
+
+from hookline.clock import Clock, SystemClock
+from hookline.egress import EgressPolicy, HttpTransport, Limits, Proxy, Transport
+from hookline.engine import Engine, EngineOptions
+from hookline.server.auth import Authenticator
+from hookline.server.secrets import prepare_secrets
+from hookline.server.settings import Settings
+from hookline.services import (
+    Applications,
+    Attempts,
+    Directory,
+    Endpoints,
+    Keys,
+    MessageOptions,
+    Messages,
+    Tokens,
+)
+from hookline.store import Store, create_store
+
+log = logging.getLogger("hookline.server")
+
+ENVELOPE_BYTES = 65_536  # what a request may have around its payload
+
+
+class Runtime:
+    """Everything that a node consists of. Make it inside the event loop that it will run on."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        store: Store | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.egress_policy = egress_policy(settings)
+        secrets = prepare_secrets(settings)
+        self.notices = tuple(secrets.notices)
+        self.store = store or create_store(
+            settings.database_url.get_secret_value(), key_ring=secrets.key_ring, clock=self.clock
+        )
+        self.transport = transport or HttpTransport(self.egress_policy)
+        self.engine = Engine(
+            self.store, self.transport, engine_options(settings), clock=self.clock, role=settings.role.value
+        )
+        self.tokens = Tokens(secrets.jwt_secret, self.clock)
+        self.keys = Keys(self.store, self.clock)
+        self.authenticator = Authenticator(self.keys, self.tokens, self.clock)
+        self.directory = Directory(self.store, self.clock)
+        self.applications = Applications(self.store, self.directory, self.clock)
+        self.endpoints = Endpoints(
+            self.store, self.egress_policy, self.clock, default_schedule_s=settings.retry_schedule
+        )
+        self.messages = Messages(self.store, self.engine.ingest, self.clock, message_options(settings))
+        self.attempts = Attempts(self.store, self.messages, self.clock)
+        self._opened = False
+
+    @property
+    def max_body_bytes(self) -> int:
+        """The largest request: a payload with something around it."""
+        return self.settings.max_payload_bytes + ENVELOPE_BYTES
+
+    async def start(self) -> None:
+        """Bring the schema up, open the store, start the engine.
+
+        Raises:
+            StoreError: the database cannot be used; the message says why.
+        """
+        applied = await self.store.migrate()
+        if applied:
+            log.info("schema brought up to date", extra={"action": "migrated", "migrations": applied})
+        await self.store.open(engine=True)
+        self._opened = True
+        try:
+            await self.engine.start()
+        except BaseException:
+            await self._close()
+            raise
+
+    async def stop(self, grace_s: float | None = None) -> None:
+        """Stop accepting, let deliveries in flight end within the grace, give back what is left, close everything."""
+        if not self._opened:
+            return
+        await self.engine.stop(self.settings.shutdown_grace_s if grace_s is None else grace_s)
+        await self._close()
+
+    async def _close(self) -> None:
+        self._opened = False
+        await self.transport.close()
+        await self.store.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.shield(self.stop())
+
+
+def egress_policy(settings: Settings) -> EgressPolicy:
+    """The operator's rules for outbound requests."""
+    proxy = settings.egress_proxy
+    return EgressPolicy(
+        allow=settings.egress_allow,
+        deny=settings.egress_deny,
+        allow_http=settings.egress_allow_http,
+        limits=Limits(max_excerpt_bytes=settings.response_excerpt_bytes),
+        max_connections=max(2_000, settings.max_in_flight),
+        max_connections_per_host=max(64, settings.lane_concurrency),
+        proxy=None if proxy is None else Proxy.parse(proxy.get_secret_value()),
+    )
+
+
+def engine_options(settings: Settings) -> EngineOptions:
+    """How the engine paces itself."""
+    return EngineOptions(
+        lane_concurrency=settings.lane_concurrency,
+        max_in_flight=settings.max_in_flight,
+        breaker_failures=settings.breaker_failures,
+        breaker_failing_s=settings.breaker_failing_s,
+        claim_poll_s=settings.claim_poll_s,
+        lease_s=settings.lease_s,
+        retention_s=settings.retention_days * 86_400.0,
+        retry_schedule_s=settings.retry_schedule,
+        retry_after_cap_s=settings.retry_after_cap_s,
+        # The engine takes it for every endpoint, whatever its policy says: only when somebody asked for it.
+        request_timeout_s=settings.request_timeout_s if "request_timeout_s" in settings.model_fields_set else None,
+        stop_grace_s=settings.shutdown_grace_s,
+    )
+
+
+def message_options(settings: Settings) -> MessageOptions:
+    """The operator's limits for messages. An eventId is unique for as long as its message is kept."""
+    days = settings.payload_retention_days
+    return MessageOptions(
+        max_payload_bytes=settings.max_payload_bytes,
+        event_key_s=settings.retention_days * 86_400.0,
+        retention_s=None if days is None else days * 86_400.0,
+    )

@@ -1,0 +1,15 @@
+"""The Svix-compatible API: the main one. Routes and shapes only."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from hookline.server.surfaces.svix import applications, attempts, endpoints, health, messages
+
+PREFIX = "/api/v1"
+
+router = APIRouter(prefix=PREFIX)
+for _part in (health, applications, endpoints, messages, attempts):
+    router.include_router(_part.router)
+
+__all__ = ["PREFIX", "router"]

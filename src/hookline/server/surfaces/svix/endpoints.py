@@ -1,0 +1,125 @@
+"""`/api/v1/app/{app_id}/endpoint`: endpoints, their secrets and headers."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response, status
+
+from hookline.model import ids
+from hookline.server.routing import BEARER, AuthenticatedRoute, RuntimeDep, Scope
+from hookline.server.surfaces.svix.endpoint_body import read_created, read_patched, read_replaced
+from hookline.server.surfaces.svix.paging import DEFAULT_LIMIT, Iterator, Limit, Order, iterators, read_page
+from hookline.server.surfaces.svix.rendering import render_endpoint
+from hookline.server.surfaces.svix.shapes import (
+    EndpointIn,
+    EndpointOut,
+    EndpointPatch,
+    HeadersIn,
+    HeadersOut,
+    HeadersPatch,
+    ListOut,
+    SecretOut,
+    SecretRotateIn,
+)
+from hookline.services import SENSITIVE_HEADERS, NotFoundError, public_form
+
+router = APIRouter(
+    prefix="/app/{app_id}/endpoint", tags=["Endpoint"], route_class=AuthenticatedRoute, dependencies=[BEARER]
+)
+
+
+@router.get("", operation_id="v1.endpoint.list")
+async def list_endpoints(
+    runtime: RuntimeDep,
+    scope: Scope,
+    limit: Limit = DEFAULT_LIMIT,
+    iterator: Iterator = None,
+    order: Order = None,
+) -> ListOut[EndpointOut]:
+    page = read_page(ids.ENDPOINT, limit, iterator, ascending=order == "ascending")
+    rows = await runtime.endpoints.list_page(scope, page)
+    following, previous = iterators([row.id for row in rows.rows], rows)
+    data = [render_endpoint(row) for row in rows.rows]
+    return ListOut(data=data, iterator=following, prev_iterator=previous, done=rows.done)
+
+
+@router.post("", status_code=status.HTTP_201_CREATED, operation_id="v1.endpoint.create")
+async def create_endpoint(runtime: RuntimeDep, scope: Scope, body: EndpointIn) -> EndpointOut:
+    return render_endpoint(await runtime.endpoints.create(scope, read_created(body)))
+
+
+@router.get("/{endpoint_id}", operation_id="v1.endpoint.get")
+async def get_endpoint(runtime: RuntimeDep, scope: Scope, endpoint_id: str) -> EndpointOut:
+    return render_endpoint(await runtime.endpoints.get(scope, endpoint_id))
+
+
+@router.put("/{endpoint_id}", operation_id="v1.endpoint.update")
+async def update_endpoint(
+    runtime: RuntimeDep, scope: Scope, endpoint_id: str, body: EndpointIn, response: Response
+) -> EndpointOut:
+    """Replace an endpoint, or create it. Secret, headers and what Svix does not know stay unless they are given."""
+    endpoint = await runtime.endpoints.find(scope, endpoint_id)
+    if endpoint is None:
+        response.status_code = status.HTTP_201_CREATED
+        return render_endpoint(await runtime.endpoints.create(scope, read_created(body)))
+    return render_endpoint(await runtime.endpoints.update(endpoint, read_replaced(endpoint, body)))
+
+
+@router.patch("/{endpoint_id}", operation_id="v1.endpoint.patch")
+async def patch_endpoint(runtime: RuntimeDep, scope: Scope, endpoint_id: str, body: EndpointPatch) -> EndpointOut:
+    endpoint = await runtime.endpoints.get(scope, endpoint_id)
+    return render_endpoint(await runtime.endpoints.update(endpoint, read_patched(endpoint, body)))
+
+
+@router.delete("/{endpoint_id}", status_code=status.HTTP_204_NO_CONTENT, operation_id="v1.endpoint.delete")
+async def delete_endpoint(runtime: RuntimeDep, scope: Scope, endpoint_id: str) -> None:
+    await runtime.endpoints.delete(scope, endpoint_id)
+
+
+@router.get("/{endpoint_id}/secret", operation_id="v1.endpoint.get-secret")
+async def get_secret(runtime: RuntimeDep, scope: Scope, endpoint_id: str, response: Response) -> SecretOut:
+    """What the receiver verifies with: the shared secret, or the public half of an Ed25519 key."""
+    endpoint = await runtime.endpoints.get(scope, endpoint_id)
+    response.headers["cache-control"] = "no-store"
+    if not endpoint.secrets:
+        raise NotFoundError("This endpoint has no secret: what is sent to it is not signed.")
+    return SecretOut(key=public_form(endpoint.secrets[0].key))
+
+
+@router.post("/{endpoint_id}/secret/rotate", operation_id="v1.endpoint.rotate-secret")
+async def rotate_secret(
+    runtime: RuntimeDep, scope: Scope, endpoint_id: str, body: SecretRotateIn, response: Response
+) -> SecretOut:
+    """Sign with a new secret; the old one signs beside it for a period of grace."""
+    endpoint = await runtime.endpoints.rotate_secret(
+        scope, endpoint_id, key=body.key, grace_s=body.grace_period_seconds
+    )
+    response.headers["cache-control"] = "no-store"
+    return SecretOut(key=public_form(endpoint.secrets[0].key))
+
+
+@router.get("/{endpoint_id}/headers", operation_id="v1.endpoint.get-headers")
+async def get_headers(runtime: RuntimeDep, scope: Scope, endpoint_id: str) -> HeadersOut:
+    """The custom headers; of those that carry credentials only the names."""
+    headers = (await runtime.endpoints.get(scope, endpoint_id)).headers
+    sensitive = [name for name in headers if name.lower() in SENSITIVE_HEADERS]
+    return HeadersOut(
+        headers={name: value for name, value in headers.items() if name not in sensitive}, sensitive=sensitive
+    )
+
+
+@router.put("/{endpoint_id}/headers", status_code=status.HTTP_204_NO_CONTENT, operation_id="v1.endpoint.update-headers")
+async def update_headers(runtime: RuntimeDep, scope: Scope, endpoint_id: str, body: HeadersIn) -> None:
+    endpoint = await runtime.endpoints.get(scope, endpoint_id)
+    await runtime.endpoints.set_headers(endpoint, body.headers)
+
+
+@router.patch(
+    "/{endpoint_id}/headers", status_code=status.HTTP_204_NO_CONTENT, operation_id="v1.endpoint.patch-headers"
+)
+async def patch_headers(runtime: RuntimeDep, scope: Scope, endpoint_id: str, body: HeadersPatch) -> None:
+    """Add or replace headers; null, or a name in `deleteHeaders`, removes one. Names match in any case."""
+    endpoint = await runtime.endpoints.get(scope, endpoint_id)
+    mentioned = {name.lower() for name in (*body.headers, *(body.delete_headers or ()))}
+    headers = {name: value for name, value in endpoint.headers.items() if name.lower() not in mentioned}
+    headers |= {name: value for name, value in body.headers.items() if value is not None}
+    await runtime.endpoints.set_headers(endpoint, headers)

@@ -1,0 +1,130 @@
+"""Reading the body of a new message without touching its payload.
+
+The envelope is decoded by a compiled decoder; the payload stays the very bytes that came in, to be stored, signed and
+sent as they are. Not awaited anywhere: the hot path calls this directly.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final
+
+import msgspec
+
+from hookline.server.surfaces.svix.shapes import ApplicationIn
+from hookline.services import ApplicationForm, InvalidError, MessageForm, Problem
+from hookline.services.errors import invalid
+
+_NAMES: Final = (b'"payload"', b'"eventType"', b'"eventId"', b'"channels"')
+_LOCATION: Final = re.compile(r" - at `\$([^`]*)`$")
+_MISSING: Final = re.compile(r"missing required field `([^`]+)`")
+_PART: Final = re.compile(r"\.([A-Za-z_][A-Za-z0-9_]*)|\[([0-9]+|\.\.\.)\]")
+
+
+class _Parameters(msgspec.Struct, rename="camel"):
+    raw_payload: str | None = None
+
+
+class _Body(msgspec.Struct, rename="camel"):
+    event_type: str
+    payload: msgspec.Raw = msgspec.Raw()
+    data: msgspec.Raw = msgspec.Raw()
+    event_id: str | None = None
+    channels: tuple[str, ...] | None = None
+    payload_retention_period: int | None = None
+    payload_retention_hours: int | None = None
+    deliver_at: str | None = None
+    transformations_params: _Parameters | None = None
+    application: dict[str, Any] | None = None
+
+
+_decoder: Final = msgspec.json.Decoder(_Body)
+
+
+def read_message(body: bytes) -> MessageForm:
+    """The message in a request's body.
+
+    Raises:
+        InvalidError: not JSON, a member is missing or of the wrong type, or asks for what is not offered.
+    """
+    return _form_of(_decode(body))
+
+
+def read_application(body: bytes) -> ApplicationForm | None:
+    """The application that a message brings along, for the case that it does not exist yet.
+
+    Raises:
+        InvalidError: it is not one.
+    """
+    content = _decode(body).application
+    if content is None:
+        return None
+    try:
+        shape = ApplicationIn.model_validate(content)
+    except ValueError as error:
+        raise invalid("application", "Not an application: give at least its name.") from error
+    return ApplicationForm(shape.name, shape.uid, shape.throttle_rate or shape.rate_limit, shape.metadata or {})
+
+
+def _decode(body: bytes) -> _Body:
+    try:
+        content = _decoder.decode(body)
+        if any(body.count(name) > 1 for name in _NAMES):
+            _refuse_repetition(body)
+    except msgspec.ValidationError as error:
+        raise InvalidError([_problem_of(str(error))]) from error
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise InvalidError([Problem((), "The body is not valid JSON.", "json_invalid")]) from error
+    return content
+
+
+def _form_of(content: _Body) -> MessageForm:
+    if content.deliver_at is not None:
+        # Failure policy: closed. Sent at once, a message for later could do harm; refused, somebody notices.
+        raise invalid("deliver_at", "Delayed messages are not offered. Send it when it is due.", "not_supported")
+    payload = bytes(content.payload) or bytes(content.data)
+    parameters = content.transformations_params
+    if parameters is not None and parameters.raw_payload is not None:
+        try:
+            raw = parameters.raw_payload.encode()
+        except UnicodeEncodeError as error:
+            raise invalid("transformations_params", "The raw payload is not valid text.") from error
+    elif payload:
+        raw = payload
+    else:
+        raise invalid("payload", "Field required", "missing")
+    retention_s: float | None = None
+    if content.payload_retention_hours is not None:
+        retention_s = content.payload_retention_hours * 3_600.0
+    elif content.payload_retention_period is not None:
+        retention_s = content.payload_retention_period * 86_400.0
+    return MessageForm(content.event_type, raw, content.event_id, content.channels, retention_s)
+
+
+def _problem_of(text: str) -> Problem:
+    """Where and what, from the decoder's sentence: «Expected `str`, got `int` - at `$.eventType`»."""
+    location = _LOCATION.search(text)
+    path: list[str | int] = []
+    if location is not None:
+        for name, index in _PART.findall(location[1]):
+            path.append(name or (int(index) if index.isdigit() else index))
+        text = text[: location.start()]
+    missing = _MISSING.search(text)
+    if missing is not None:
+        return Problem((*path, missing[1]), "Field required", "missing")
+    return Problem(tuple(path), text, "type_error")
+
+
+def _refuse_repetition(body: bytes) -> None:
+    """Of two payloads, which one was meant? The names may occur inside the payload too: look at the envelope alone."""
+    outermost: list[tuple[str, Any]] = []
+
+    def keep(pairs: list[tuple[str, Any]]) -> None:
+        outermost[:] = pairs
+
+    json.loads(body, object_pairs_hook=keep)
+    names = [name for name, _ in outermost]
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:
+        raise invalid(repeated, "This member is there twice. Keep one.", "json_repeated")

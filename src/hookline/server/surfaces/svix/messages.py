@@ -1,0 +1,132 @@
+"""`/api/v1/app/{app_id}/msg`: messages.
+
+Creation is also what the hot path does: it uses the same two functions, `draft_message` when everything it needs is
+remembered, and this route when it is not.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Header, Query, Request, Response
+
+from hookline.engine import Draft, UnknownApplicationError
+from hookline.model import Message, ids
+from hookline.server.auth import read_bearer
+from hookline.server.routing import BEARER, AuthenticatedRoute, RuntimeDep, Scope, Sender
+from hookline.server.runtime import Runtime
+from hookline.server.surfaces.svix.message_body import read_application, read_message
+from hookline.server.surfaces.svix.paging import DEFAULT_LIMIT, Iterator, Limit, Where, iterators, read_page
+from hookline.server.surfaces.svix.rendering import write_list, write_message
+from hookline.server.surfaces.svix.shapes import ListOut, MessageIn, MessageOut
+from hookline.services import ApplicationForm, NotFoundError, Principal
+from hookline.store import AppScope
+
+router = APIRouter(prefix="/app/{app_id}/msg", tags=["Message"], route_class=AuthenticatedRoute, dependencies=[BEARER])
+
+JSON: Final = "application/json"
+
+WithContent = Annotated[bool, Query(description="Whether payloads are in the answer.")]
+
+
+def draft_message(
+    runtime: Runtime, authorization: str | None, app: str, body: bytes, idempotency_key: str | None
+) -> Draft | None:
+    """A draft without waiting for anything; None when caller or application have to be looked up first.
+
+    Raises:
+        HooklineError: as the route below would.
+    """
+    principal = runtime.authenticator.remembered(read_bearer(authorization))
+    if principal is None:
+        return None
+    principal.require_sender()
+    scope = runtime.directory.remembered(principal, app)
+    if scope is None:
+        return None
+    return runtime.messages.draft(scope, read_message(body), request=body, idempotency_key=idempotency_key)
+
+
+@router.post(
+    "",
+    status_code=202,
+    operation_id="v1.message.create",
+    response_model=MessageOut,
+    openapi_extra={
+        "requestBody": {"required": True, "content": {JSON: {"schema": MessageIn.model_json_schema(by_alias=True)}}}
+    },
+)
+async def create_message(
+    request: Request,
+    runtime: RuntimeDep,
+    caller: Sender,
+    app_id: str,
+    with_content: WithContent = True,
+    idempotency_key: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Accept a message: it is on disk, and owed to every endpoint that wants it, before this answers."""
+    body = await request.body()
+    scope = await scope_of(runtime, caller, app_id, body)
+    message = await _create(runtime, scope, body, idempotency_key)
+    return Response(write_message(message, with_content=with_content), 202, media_type=JSON)
+
+
+@router.get("", operation_id="v1.message.list", response_model=ListOut[MessageOut])
+async def list_messages(
+    runtime: RuntimeDep,
+    scope: Scope,
+    where: Where,
+    limit: Limit = DEFAULT_LIMIT,
+    iterator: Iterator = None,
+    with_content: WithContent = True,
+) -> Response:
+    page = read_page(ids.MESSAGE, limit, iterator, ascending=False)
+    if where.event_types == ():
+        return Response(write_list([], None, None, done=True), media_type=JSON)
+    rows = await runtime.messages.list_page(scope, page, where)
+    following, previous = iterators([row.id for row in rows.rows], rows)
+    items = [write_message(row, with_content=with_content) for row in rows.rows]
+    return Response(write_list(items, following, previous, done=rows.done), media_type=JSON)
+
+
+@router.get("/{msg_id}", operation_id="v1.message.get", response_model=MessageOut)
+async def get_message(
+    runtime: RuntimeDep,
+    scope: Scope,
+    msg_id: str,
+    with_content: WithContent = True,
+) -> Response:
+    """One message, by its id or its eventId."""
+    message = await runtime.messages.get(scope, msg_id)
+    return Response(write_message(message, with_content=with_content), media_type=JSON)
+
+
+async def scope_of(runtime: Runtime, caller: Principal, app: str, body: bytes) -> AppScope:
+    """The application that the path names, which is made first if the message brings one along."""
+    known = runtime.directory.remembered(caller, app)
+    if known is not None:
+        return known
+    try:
+        return await runtime.directory.resolve(caller, app)
+    except NotFoundError:
+        form = read_application(body) if caller.app_id is None else None
+        if form is None:
+            raise
+        read_message(body)  # no application for the sake of a message that is refused
+        return await _create_application(runtime, caller, app, form)
+
+
+async def _create_application(runtime: Runtime, caller: Principal, app: str, form: ApplicationForm) -> AppScope:
+    """Make the application, under the name that the path has for it."""
+    if form.uid != app:
+        raise NotFoundError
+    application, _ = await runtime.applications.create(caller, form, get_if_exists=True)
+    return AppScope(application.org_id, application.id)
+
+
+async def _create(runtime: Runtime, scope: AppScope, body: bytes, idempotency_key: str | None) -> Message:
+    try:
+        return await runtime.messages.create(scope, read_message(body), request=body, idempotency_key=idempotency_key)
+    except UnknownApplicationError:
+        runtime.directory.forget()  # deleted since it was looked up
+        raise

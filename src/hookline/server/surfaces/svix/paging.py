@@ -1,0 +1,113 @@
+"""Pages and filters of lists: from query parameters to what the store asks, and from its answers to the wire.
+
+An iterator is the id where the next page goes on, with `-` in front for the page before. Lists in query parameters
+come joined by commas, repeated, or with `[]` behind their name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import Depends, Query, Request
+
+from hookline.model import AttemptStatus, ids
+from hookline.services import InvalidError, Problem
+from hookline.services.errors import invalid
+from hookline.services.validation import is_event_type
+from hookline.store import MessageFilter, Page, Slice
+
+DEFAULT_LIMIT: Final = 50
+MAX_LIMIT: Final = 250
+MAX_FILTER_VALUES: Final = 100
+
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many at most.")]
+Iterator = Annotated[str | None, Query(description="Where to go on: `iterator` or `prevIterator` of another page.")]
+Order = Annotated[Literal["ascending", "descending"] | None, Query(description="Oldest or newest first.")]
+
+# Svix numbers: 0 success, 1 pending, 2 fail, 3 sending, 4 canceled. An attempt that exists is neither 1 nor 3.
+_STATUSES: Final = {0: AttemptStatus.SUCCEEDED, 2: AttemptStatus.FAILED, 4: AttemptStatus.CANCELED}
+
+
+def read_page(prefix: str, limit: int, iterator: str | None, *, ascending: bool) -> Page:
+    """The page that an iterator leads to.
+
+    Raises:
+        InvalidError: it is not one that we gave out.
+    """
+    if not iterator:
+        return Page(limit, ascending=ascending)
+    backwards = iterator.startswith("-")
+    position = iterator[1:] if backwards else iterator
+    if not ids.is_id(position, prefix):
+        raise invalid("iterator", "Not an iterator of this list. Start without one.", place="query")
+    if backwards:
+        return Page(limit, before=position, ascending=ascending)
+    return Page(limit, after=position, ascending=ascending)
+
+
+def iterators(identifiers: Sequence[str], rows: Slice[Any]) -> tuple[str | None, str | None]:
+    """`iterator` and `prevIterator` of a page with these ids. A short page may go on beyond its last row."""
+    following = rows.last_seen or (identifiers[-1] if identifiers else None)
+    return following, f"-{identifiers[0]}" if identifiers else None
+
+
+def _read_list(request: Request, name: str) -> tuple[str, ...] | None:
+    query = request.query_params
+    texts = [*query.getlist(name), *query.getlist(f"{name}[]")]
+    values = [value.strip() for text in texts for value in text.split(",") if value.strip()]
+    return tuple(dict.fromkeys(values)) if texts else None
+
+
+async def _read_filter(
+    request: Request,
+    channel: Annotated[str | None, Query(description="Only with this channel.")] = None,
+    tag: Annotated[str | None, Query(description="Messages have no tags here: finds nothing.")] = None,
+    before: Annotated[datetime | None, Query(description="Only made before this time.")] = None,
+    after: Annotated[datetime | None, Query(description="Only made at or after this time.")] = None,
+) -> MessageFilter:
+    """What messages and attempts are filtered by, `event_types` included."""
+    names = _read_list(request, "event_types")
+    if names is not None and (len(names) > MAX_FILTER_VALUES or not all(is_event_type(name) for name in names)):
+        raise invalid("event_types", "Not a list of event types.", place="query")
+    if tag is not None:
+        names = ()
+    return MessageFilter(names, channel, _milliseconds(after), _milliseconds(before))
+
+
+async def _read_attempt_filter(
+    where: Annotated[MessageFilter, Depends(_read_filter)],
+    status: Annotated[int | None, Query(ge=0, le=4, description="0 success, 2 fail, 4 canceled.")] = None,
+    status_code_class: Annotated[int | None, Query(description="0, 100, 200, 300, 400 or 500.")] = None,
+    endpoint_id: Annotated[str | None, Query(description="Only to this endpoint (id or uid).")] = None,
+) -> MessageFilter | None:
+    """The filter; None when nothing can match it."""
+    if status_code_class not in {None, 0, 100, 200, 300, 400, 500}:
+        raise InvalidError([Problem(("status_code_class",), "Use 0, 100, 200, 300, 400 or 500.", place="query")])
+    if (status is not None and status not in _STATUSES) or where.event_types == ():
+        return None
+    return MessageFilter(
+        where.event_types,
+        where.channel,
+        where.since_ms,
+        where.until_ms,
+        None if status is None else _STATUSES[status],
+        status_code_class,
+        endpoint_id,
+    )
+
+
+Where = Annotated[MessageFilter, Depends(_read_filter)]
+AttemptsWhere = Annotated[MessageFilter | None, Depends(_read_attempt_filter)]
+
+
+def _milliseconds(moment: datetime | None) -> int | None:
+    """Unix milliseconds; a time without a zone is UTC."""
+    if moment is None:
+        return None
+    zoned = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    try:
+        return round(zoned.timestamp() * 1000)
+    except (OverflowError, ValueError) as error:
+        raise invalid("before", "This time is out of range.", place="query") from error

@@ -1,0 +1,140 @@
+"""From what Hookline keeps to the JSON of this API.
+
+Messages are written around their payload's own bytes, which are never parsed again; everything else is small.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+import orjson
+
+from hookline.model import (
+    SVIX_STATUS,
+    SVIX_STATUS_TEXT,
+    Application,
+    Attempt,
+    AttemptStatus,
+    Endpoint,
+    EndpointStatus,
+    Kind,
+    Message,
+)
+from hookline.server.surfaces.svix.shapes import ApplicationOut, EndpointOut, MessageEndpointOut, PolicyShape
+from hookline.store import DeliveryView
+
+EXPUNGED: Final = b'{"expired":true}'
+_ATTEMPT_STATUS: Final = {AttemptStatus.SUCCEEDED: 0, AttemptStatus.FAILED: 2, AttemptStatus.CANCELED: 4}
+
+
+def format_time(moment_ms: int) -> str:
+    """RFC 3339 in UTC, with milliseconds."""
+    seconds, milliseconds = divmod(moment_ms, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"
+
+
+def render_application(application: Application) -> ApplicationOut:
+    return ApplicationOut(
+        id=application.id,
+        uid=application.uid,
+        name=application.name,
+        throttle_rate=application.throttle_rate,
+        rate_limit=application.throttle_rate,
+        metadata=dict(application.metadata),
+        created_at=format_time(application.created_at_ms),
+        updated_at=format_time(application.updated_at_ms),
+    )
+
+
+def render_endpoint(endpoint: Endpoint) -> EndpointOut:
+    event_types = None if endpoint.event_types is None else list(endpoint.event_types)
+    return EndpointOut(
+        id=endpoint.id,
+        uid=endpoint.uid,
+        url=endpoint.url,
+        description=endpoint.description,
+        version=endpoint.version,
+        disabled=endpoint.status is EndpointStatus.DISABLED,
+        event_types=event_types,
+        filter_types=event_types,
+        channels=None if endpoint.channels is None else list(endpoint.channels),
+        throttle_rate=endpoint.throttle_rate,
+        rate_limit=endpoint.throttle_rate,
+        metadata=dict(endpoint.metadata),
+        created_at=format_time(endpoint.created_at_ms),
+        updated_at=format_time(endpoint.updated_at_ms),
+        dialect=endpoint.dialect,
+        options=dict(endpoint.options),
+        policy=_render_policy(endpoint),
+        ordered=endpoint.ordered,
+        paused=endpoint.status is EndpointStatus.PAUSED,
+        status_reason=endpoint.status_reason,
+    )
+
+
+def _render_policy(endpoint: Endpoint) -> PolicyShape | None:
+    if endpoint.policy is None:
+        return None
+    members = msgspec.structs.asdict(endpoint.policy)
+    return PolicyShape(**{**members, "schedule_s": list(endpoint.policy.schedule_s)})
+
+
+def render_delivery(endpoint: Endpoint, delivery: DeliveryView) -> MessageEndpointOut:
+    status = SVIX_STATUS[delivery.state]
+    upcoming = delivery.next_attempt_at_ms
+    return MessageEndpointOut(
+        **{
+            **render_endpoint(endpoint).model_dump(),
+            "status": status,
+            "status_text": SVIX_STATUS_TEXT[status],
+            "next_attempt": None if upcoming is None else format_time(upcoming),
+        }
+    )
+
+
+def write_message(message: Message, *, with_content: bool) -> bytes:
+    """A MessageOut, around the payload as it was sent."""
+    payload = EXPUNGED if message.payload_expired else message.payload if with_content else b"{}"
+    return b'{"id":"%b","eventType":"%b","eventId":%b,"channels":%b,"payload":%b,"timestamp":"%b"}' % (
+        message.id.encode(),
+        message.event_type.encode(),  # its grammar has nothing that JSON would escape
+        b"null" if message.event_id is None else orjson.dumps(message.event_id),
+        orjson.dumps(message.channels) if message.channels else b"null",
+        payload,
+        format_time(message.created_at_ms).encode(),
+    )
+
+
+def write_attempt(attempt: Attempt, *, with_content: bool, message: bytes | None = None) -> bytes:
+    """An attempt, with its message (as `write_message` wrote it) when that was asked for."""
+    status = _ATTEMPT_STATUS[attempt.status]
+    upcoming = attempt.next_attempt_at_ms
+    body = orjson.dumps(
+        {
+            "id": attempt.id,
+            "url": attempt.url,
+            "response": attempt.response_body.decode("utf-8", "replace") if with_content else "{}",
+            "responseStatusCode": attempt.response_status,
+            "responseDurationMs": attempt.duration_ms,
+            "status": status,
+            "statusText": SVIX_STATUS_TEXT[status],
+            "triggerType": 1 if attempt.kind is Kind.MANUAL else 0,
+            "msgId": attempt.message_id,
+            "endpointId": attempt.endpoint_id,
+            "timestamp": format_time(attempt.created_at_ms),
+            "reason": attempt.reason,
+            "detail": attempt.detail,
+            "attemptNumber": attempt.number,
+            "final": attempt.final,
+            "nextAttempt": None if upcoming is None else format_time(upcoming),
+        }
+    )
+    return body if message is None else b'%b,"msg":%b}' % (body[:-1], message)
+
+
+def write_list(items: list[bytes], iterator: str | None, previous: str | None, *, done: bool) -> bytes:
+    """A ListOut of items that are written already."""
+    members = {"iterator": iterator, **({} if previous is None else {"prevIterator": previous}), "done": done}
+    return b'{"data":[%b],%b' % (b",".join(items), orjson.dumps(members)[1:])

@@ -1,0 +1,205 @@
+"""The JSON of applications and endpoints, in and out. camelCase on the wire; unknown members are ignored, as Svix does.
+
+Members that Svix does not have are Hookline's own (`dialect`, `options`, `policy`, `ordered`, `paused`, `statusReason`)
+and always optional. What was left out and what is null are different things in a PATCH: `model_fields_set` tells.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic.alias_generators import to_camel
+
+T = TypeVar("T")
+
+
+class Shape(BaseModel):
+    """Base of what comes in and goes out."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", strict=True)
+
+
+class ApplicationIn(Shape):
+    name: str
+    uid: str | None = None
+    throttle_rate: int | None = None
+    rate_limit: Annotated[int | None, Field(deprecated=True)] = None
+    metadata: dict[str, str] | None = None
+
+
+class ApplicationPatch(Shape):
+    name: str | None = None
+    uid: str | None = None
+    throttle_rate: int | None = None
+    rate_limit: Annotated[int | None, Field(deprecated=True)] = None
+    metadata: dict[str, str] | None = None
+
+
+class ApplicationOut(Shape):
+    id: str
+    uid: str | None
+    name: str
+    throttle_rate: int | None
+    rate_limit: int | None
+    metadata: dict[str, str]
+    created_at: str
+    updated_at: str
+
+
+class PolicyShape(Shape):
+    """How an endpoint is retried; what is left out stays as the dialect has it."""
+
+    schedule_s: Annotated[list[float] | None, Field(description="Seconds before each retry.")] = None
+    timeout_s: Annotated[float | None, Field(description="Seconds that one attempt may take.")] = None
+    jitter: Annotated[float | None, Field(description="Share by which a delay may grow or shrink.")] = None
+    retry_after_cap_s: Annotated[float | None, Field(description="Longest Retry-After that is honoured.")] = None
+    final_client_errors: Annotated[bool | None, Field(description="4xx (but 408, 429) end the delivery.")] = None
+
+
+class EndpointFields(Shape):
+    """What creation, replacement and partial update have in common."""
+
+    description: str | None = None
+    uid: str | None = None
+    version: int | None = None
+    event_types: list[str] | None = None
+    filter_types: Annotated[list[str] | None, Field(description="The older name of `eventTypes`.")] = None
+    channels: list[str] | None = None
+    disabled: bool | None = None
+    throttle_rate: int | None = None
+    rate_limit: Annotated[int | None, Field(deprecated=True)] = None
+    metadata: dict[str, str] | None = None
+    secret: Annotated[str | None, Field(repr=False)] = None
+    headers: Annotated[dict[str, str] | None, Field(repr=False)] = None
+    dialect: str | None = None
+    options: dict[str, Any] | None = None
+    policy: PolicyShape | None = None
+    ordered: bool | None = None
+    paused: bool | None = None
+
+
+class EndpointIn(EndpointFields):
+    url: str
+
+
+class EndpointPatch(EndpointFields):
+    url: str | None = None
+
+
+class EndpointOut(Shape):
+    id: str
+    uid: str | None
+    url: str
+    description: str
+    version: int
+    disabled: bool
+    event_types: list[str] | None
+    filter_types: list[str] | None
+    channels: list[str] | None
+    throttle_rate: int | None
+    rate_limit: int | None
+    metadata: dict[str, str]
+    created_at: str
+    updated_at: str
+    dialect: str
+    options: dict[str, Any]
+    policy: PolicyShape | None
+    ordered: bool
+    paused: bool
+    status_reason: str | None
+
+
+class SecretOut(Shape):
+    key: Annotated[str, Field(repr=False)]
+
+
+class SecretRotateIn(Shape):
+    key: Annotated[str | None, Field(repr=False)] = None
+    grace_period_seconds: int | None = None
+
+
+class HeadersIn(Shape):
+    headers: Annotated[dict[str, str], Field(repr=False)]
+
+
+class HeadersPatch(Shape):
+    """Members that are null, and names in `deleteHeaders`, are removed."""
+
+    headers: Annotated[dict[str, str | None], Field(repr=False)]
+    delete_headers: list[str] | None = None
+
+
+class HeadersOut(Shape):
+    headers: Annotated[dict[str, str], Field(repr=False)]
+    sensitive: list[str]
+
+
+class ListOut(Shape, Generic[T]):
+    """A page. `iterator` leads to the next one; `prevIterator`, left out of an empty page, to the one before."""
+
+    data: list[T]
+    iterator: str | None
+    prev_iterator: str | None = None
+    done: bool
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        members: dict[str, Any] = handler(self)
+        for name in ("prevIterator", "prev_iterator"):
+            if name in members and members[name] is None:
+                del members[name]
+        return members
+
+
+class MessageOut(Shape):
+    """A message. `payload` is `{}` when it was not asked for, and `{"expired": true}` when it is gone."""
+
+    id: str
+    event_type: str
+    event_id: str | None
+    channels: list[str] | None
+    payload: dict[str, Any]
+    timestamp: str
+
+
+class AttemptOut(Shape):
+    """One request. `responseStatusCode` is 0 when there was no answer; `reason` and `detail` then say why."""
+
+    id: str
+    url: str
+    response: str
+    response_status_code: int
+    response_duration_ms: int
+    status: int
+    status_text: str
+    trigger_type: int
+    msg_id: str
+    endpoint_id: str
+    timestamp: str
+    reason: str
+    detail: str
+    attempt_number: int
+    final: bool
+    next_attempt: str | None
+    msg: MessageOut | None = None
+
+
+class MessageEndpointOut(EndpointOut):
+    """An endpoint that a message was for, and where its delivery stands."""
+
+    status: int
+    status_text: str
+    next_attempt: str | None
+
+
+class MessageIn(Shape):
+    """For the API's description; messages are read by `message_body`, which keeps the payload's own bytes."""
+
+    event_type: str
+    payload: dict[str, Any]
+    event_id: str | None = None
+    channels: list[str] | None = None
+    payload_retention_period: Annotated[int | None, Field(description="Days until the payload is emptied.")] = None
+    payload_retention_hours: Annotated[int | None, Field(description="The same in hours.")] = None
+    application: ApplicationIn | None = None
