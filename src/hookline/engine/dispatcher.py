@@ -203,8 +203,8 @@ class Dispatcher:
         except (DialectError, SignatureError) as error:
             asyncio.get_running_loop().call_soon(done, Failure(Reason.INVALID_REQUEST, error.message))
             return 0.0
-        timeout_s = self._options.request_timeout_s or route.policy.timeout_s
-        self._transport.start(Request(built.method, built.url, built.headers, built.body, timeout_s), done)
+        request = Request(built.method, built.url, built.headers, built.body, route.policy.timeout_s)
+        self._transport.start(request, done)
         return 0.0
 
     def _done(self, lane: Lane, delivery: Delivery, route: Route, answer: Answer) -> None:

@@ -50,7 +50,10 @@ class Route:
         if self._policy is None:
             policy = effective_policy(self.dialect, self.endpoint, self._options.retry_schedule_s)
             cap_s = min(policy.retry_after_cap_s, self._options.retry_after_cap_s)
-            self._policy = msgspec.structs.replace(policy, retry_after_cap_s=cap_s)
+            timeout_s = policy.timeout_s
+            if self._options.request_timeout_s is not None and self.endpoint.policy is None:
+                timeout_s = self._options.request_timeout_s
+            self._policy = msgspec.structs.replace(policy, retry_after_cap_s=cap_s, timeout_s=timeout_s)
         return self._policy
 
 
