@@ -1,1 +1,97 @@
-"""The `Store` protocol and the databases behind it: SQLite and PostgreSQL, plain SQL, numbered migrations."""
+"""The `Store` protocol and the databases behind it: SQLite and PostgreSQL, plain SQL, numbered migrations.
+
+store = create_store("sqlite:///hookline.db", key_ring=None)
+await store.migrate()
+await store.open(engine=True)
+"""
+
+from __future__ import annotations
+
+from hookline.store.changes import (
+    Claimed,
+    Commit,
+    CommitResult,
+    DeliveryKey,
+    Disable,
+    DueLane,
+    Duplicate,
+    LaneHealth,
+    MessageKey,
+    NewMessage,
+    NodeLease,
+    OutboxRow,
+    Outcome,
+    PruneReport,
+    RescueReport,
+    Spill,
+    Want,
+)
+from hookline.store.errors import (
+    AmbiguousCommitError,
+    ConflictError,
+    EngineLockedError,
+    FencedError,
+    KeyCheckError,
+    MigrationError,
+    StaleRoutingError,
+    StoreError,
+    StoreFullError,
+    StoreUnavailableError,
+)
+from hookline.store.factory import create_store
+from hookline.store.protocol import (
+    Backlog,
+    Change,
+    DeliveryView,
+    EngineStore,
+    Management,
+    MessageFilter,
+    Page,
+    Slice,
+    Store,
+)
+from hookline.store.scope import AppScope, OrgScope
+from hookline.store.sealing import KeyRing
+
+__all__ = [
+    "AmbiguousCommitError",
+    "AppScope",
+    "Backlog",
+    "Change",
+    "Claimed",
+    "Commit",
+    "CommitResult",
+    "ConflictError",
+    "DeliveryKey",
+    "DeliveryView",
+    "Disable",
+    "DueLane",
+    "Duplicate",
+    "EngineLockedError",
+    "EngineStore",
+    "FencedError",
+    "KeyCheckError",
+    "KeyRing",
+    "LaneHealth",
+    "Management",
+    "MessageFilter",
+    "MessageKey",
+    "MigrationError",
+    "NewMessage",
+    "NodeLease",
+    "OrgScope",
+    "OutboxRow",
+    "Outcome",
+    "Page",
+    "PruneReport",
+    "RescueReport",
+    "Slice",
+    "Spill",
+    "StaleRoutingError",
+    "Store",
+    "StoreError",
+    "StoreFullError",
+    "StoreUnavailableError",
+    "Want",
+    "create_store",
+]
