@@ -125,6 +125,9 @@ CREATE TABLE hookline_pending (
     PRIMARY KEY (message_id, endpoint_id, kind)
 ) WITHOUT ROWID;
 CREATE INDEX hookline_pending_due ON hookline_pending (endpoint_id, due_at_ms) WHERE lease_node IS NULL;
+-- An ordered lane is served by sequence, and its few rows without one must be found beside a long queue.
+CREATE INDEX hookline_pending_loose ON hookline_pending (endpoint_id, due_at_ms)
+    WHERE lease_node IS NULL AND sequence IS NULL;
 CREATE INDEX hookline_pending_sequence ON hookline_pending (endpoint_id, sequence) WHERE sequence IS NOT NULL;
 CREATE INDEX hookline_pending_lease ON hookline_pending (lease_node, lease_epoch) WHERE lease_node IS NOT NULL;
 

@@ -1,0 +1,128 @@
+"""Messages, attempts, where deliveries stand, resends, and the outbox."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any, Final
+
+import orjson
+
+from hookline.model import Attempt, Message
+from hookline.model.ids import ATTEMPT, MESSAGE, id_at
+from hookline.store import records
+from hookline.store.changes import OutboxRow
+from hookline.store.protocol import Backlog, DeliveryView, MessageFilter, Page, Slice
+from hookline.store.queries import load_queries
+from hookline.store.scope import AppScope
+from hookline.store.sqlite import lanes
+from hookline.store.sqlite.management import find_endpoint_id
+from hookline.store.sqlite.paging import fetch_page
+from hookline.store.views import EndRow, PendingRow, view_deliveries
+
+_SQL = load_queries("sqlite", "messages")
+_OUTBOX_SQL = load_queries("sqlite", "outbox")
+_NO_FILTER = MessageFilter()
+
+# Ids are made a little before or after the moment that the row bears; indexes go by ids.
+ID_MARGIN_MS: Final = 3_600_000
+
+
+def find_message(connection: sqlite3.Connection, scope: AppScope, id_or_event_id: str) -> Message | None:
+    row = connection.execute(_SQL["find_message"], (scope.app_id, id_or_event_id, scope.org_id)).fetchone()
+    if row is None:
+        key = (scope.org_id, scope.app_id, f"event:{id_or_event_id}")
+        named = connection.execute(_SQL["find_message_of_key"], key).fetchone()
+        if named is not None:
+            row = connection.execute(_SQL["find_message"], (scope.app_id, named[0], scope.org_id)).fetchone()
+    return None if row is None else records.message_from_row(row)
+
+
+def list_messages(connection: sqlite3.Connection, scope: AppScope, page: Page, where: MessageFilter) -> Slice[Message]:
+    values = {"org_id": scope.org_id, "app_id": scope.app_id, **_bind_filter(where, MESSAGE)}
+    window = _SQL["list_messages_window"] if where != _NO_FILTER else None
+    found = fetch_page(connection, _SQL["list_messages"], values, page, id_column=1, window_query=window)
+    return Slice([records.message_from_row(row) for row in found.rows], found.done, found.last_seen)
+
+
+def find_attempt(connection: sqlite3.Connection, scope: AppScope, message_id: str, attempt_id: str) -> Attempt | None:
+    values = {"org_id": scope.org_id, "app_id": scope.app_id, "message_id": message_id, "id": attempt_id}
+    row = connection.execute(_SQL["find_attempt"], values).fetchone()
+    return None if row is None else records.attempt_from_row(row)
+
+
+def list_attempts_of_message(
+    connection: sqlite3.Connection, scope: AppScope, message_id: str, page: Page, where: MessageFilter
+) -> Slice[Attempt]:
+    return _list_attempts(connection, "list_attempts_of_message", scope, message_id, page, where)
+
+
+def list_attempts_of_endpoint(
+    connection: sqlite3.Connection, scope: AppScope, endpoint_id: str, page: Page, where: MessageFilter
+) -> Slice[Attempt]:
+    return _list_attempts(connection, "list_attempts_of_endpoint", scope, endpoint_id, page, where)
+
+
+def view_message(connection: sqlite3.Connection, scope: AppScope, message_id: str, now_ms: int) -> list[DeliveryView]:
+    row = connection.execute(_SQL["find_targets"], (scope.app_id, message_id, scope.org_id)).fetchone()
+    if row is None or not row[0]:
+        return []
+    ends = [EndRow(*end) for end in connection.execute(_SQL["list_ends"], (message_id,))]
+    pending = [PendingRow(*pending) for pending in connection.execute(_SQL["list_pending"], (message_id,))]
+    return view_deliveries(row[0].split(","), ends, pending, now_ms)
+
+
+def request_resend(
+    connection: sqlite3.Connection, scope: AppScope, message_id: str, endpoint_id: str, now_ms: int
+) -> bool:
+    if not connection.execute(_SQL["find_message_id"], (scope.app_id, message_id, scope.org_id)).fetchone():
+        return False
+    if not find_endpoint_id(connection, scope, endpoint_id):
+        return False
+    connection.execute(_SQL["insert_resend"], (message_id, endpoint_id, scope.app_id, now_ms))
+    freed = lanes.Freed()
+    freed.add(endpoint_id, scope.app_id, now_ms)
+    freed.write(connection)
+    return True
+
+
+def count_backlog(connection: sqlite3.Connection, now_ms: int) -> Backlog:
+    due, waiting, leased, parked, oldest = connection.execute(_SQL["count_backlog"], {"now_ms": now_ms}).fetchone()
+    (batches,) = connection.execute(_SQL["count_batches"]).fetchone()
+    return Backlog(due, waiting, leased, parked, oldest, batches)
+
+
+def read_outbox(connection: sqlite3.Connection, limit: int) -> list[OutboxRow]:
+    return [records.outbox_from_row(row) for row in connection.execute(_OUTBOX_SQL["list_waiting"], (limit,))]
+
+
+def refuse_outbox(connection: sqlite3.Connection, row_id: int, error: str, now_ms: int) -> None:
+    connection.execute(_OUTBOX_SQL["refuse"], (error, now_ms, row_id))
+
+
+def _list_attempts(
+    connection: sqlite3.Connection, name: str, scope: AppScope, parent_id: str, page: Page, where: MessageFilter
+) -> Slice[Attempt]:
+    values = {
+        "org_id": scope.org_id,
+        "app_id": scope.app_id,
+        "parent_id": parent_id,
+        **_bind_filter(where, ATTEMPT),
+    }
+    window = _SQL[f"{name}_window"] if where != _NO_FILTER else None
+    found = fetch_page(connection, _SQL[name], values, page, window_query=window)
+    return Slice([records.attempt_from_row(row) for row in found.rows], found.done, found.last_seen)
+
+
+def _bind_filter(where: MessageFilter, prefix: str) -> dict[str, Any]:
+    since, until = where.since_ms, where.until_ms
+    return {
+        "event_types": None if where.event_types is None else orjson.dumps(where.event_types).decode(),
+        "channel": where.channel,
+        "since_ms": since,
+        "until_ms": until,
+        "status": None if where.status is None else records.STATUS_NUMBER[where.status],
+        "status_class": where.status_class,
+        "endpoint_id": where.endpoint_id,
+        "from_id": "" if since is None else id_at(prefix, since - ID_MARGIN_MS),
+        "to_id": "\x7f" if until is None else id_at(prefix, until + ID_MARGIN_MS),
+    }

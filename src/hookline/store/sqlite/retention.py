@@ -1,0 +1,101 @@
+"""Ends by time and by deletion, and pruning: bounded rounds, called again while they report `more`."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from hookline.model import AttemptStatus, Kind
+from hookline.model.ids import ATTEMPT, MESSAGE, id_at
+from hookline.store import records
+from hookline.store.changes import PruneReport
+from hookline.store.queries import load_queries
+from hookline.store.sqlite import ends, lanes
+
+_SQL = load_queries("sqlite", "retention")
+_CANCELED = AttemptStatus.CANCELED
+
+DAY_MS: Final = 86_400_000  # how long dead nodes, deleted applications and given-up batch ids are kept
+# Ids are made a little before or after the moment that the row bears; indexes go by ids.
+ID_MARGIN_MS: Final = 3_600_000
+
+
+def cancel_deleted(connection: sqlite3.Connection, now_ms: int, limit: int) -> PruneReport:
+    """End free deliveries to deleted endpoints."""
+    found = connection.execute(_SQL["list_deleted_due"], (limit + 1,)).fetchall()
+    canceled = ends.Ends(now_ms)
+    for message_id, endpoint_id, kind, app_id, attempts in found[:limit]:
+        canceled.add(app_id, message_id, endpoint_id, kind, attempts, _CANCELED, "endpoint_deleted")
+        connection.execute(_SQL["delete_row"], (message_id, endpoint_id, kind))
+    canceled.write(connection)
+    return PruneReport(canceled=len(canceled), more=len(found) > limit)
+
+
+def expire_payloads(connection: sqlite3.Connection, now_ms: int, limit: int) -> PruneReport:
+    """Empty payloads whose time has come, and end what they still owe, leased or not: there is nothing to send."""
+    found = connection.execute(_SQL["list_expired"], (now_ms, limit + 1)).fetchall()
+    canceled = ends.Ends(now_ms)
+    touched: set[str] = set()
+    for app_id, message_id, targets in found[:limit]:
+        rows = connection.execute(_SQL["list_rows"], (message_id,)).fetchall()
+        settled = {row[0] for row in connection.execute(_SQL["list_settled"], (message_id,))}
+        scheduled = {endpoint_id for endpoint_id, kind, _ in rows if kind == Kind.SCHEDULED}
+        for endpoint_id, kind, attempts in rows:
+            canceled.add(app_id, message_id, endpoint_id, kind, attempts, _CANCELED, "payload_expired")
+            touched.add(endpoint_id)
+        for endpoint_id in targets.split(",") if targets else ():
+            if endpoint_id not in settled and endpoint_id not in scheduled:
+                kind = Kind.SCHEDULED.value
+                canceled.add(app_id, message_id, endpoint_id, kind, 0, _CANCELED, "payload_expired")
+        connection.execute(_SQL["delete_rows"], (message_id,))
+        connection.execute(_SQL["empty_payload"], (app_id, message_id))
+    canceled.write(connection)
+    lanes.recompute(connection, touched)
+    return PruneReport(payloads=min(len(found), limit), canceled=len(canceled), more=len(found) > limit)
+
+
+def prune(connection: sqlite3.Connection, before_ms: int, now_ms: int, clock_ms: int, limit: int) -> PruneReport:
+    """Remove what is old enough and owed by nobody."""
+    deleted_before_ms = now_ms - DAY_MS
+    values = {
+        "before_ms": before_ms,
+        "deleted_before_ms": deleted_before_ms,
+        "limit": limit,
+    }
+    messages = _prune_messages(connection, {**values, "edge": id_at(MESSAGE, before_ms + ID_MARGIN_MS)}, limit)
+    attempts = 0
+    of_attempts = {**values, "edge": id_at(ATTEMPT, before_ms + ID_MARGIN_MS)}
+    for name in ("delete_old_attempts", "delete_attempts_of_deleted"):
+        attempts += connection.execute(_SQL[name], of_attempts).rowcount
+    keys = connection.execute(_SQL["delete_keys"], (now_ms, limit)).rowcount
+    connection.execute(_SQL["delete_fanouts"], {**values, "edge": id_at(MESSAGE, before_ms + ID_MARGIN_MS)})
+    gone = _prune_gone(connection, values)
+    connection.execute(_SQL["delete_dead_nodes"], (clock_ms - DAY_MS,))
+    connection.execute(_SQL["delete_tombstones"], (clock_ms - DAY_MS,))
+    return PruneReport(
+        messages=messages, attempts=attempts, keys=keys, more=limit <= max(messages, attempts, keys, gone)
+    )
+
+
+def _prune_messages(connection: sqlite3.Connection, values: dict[str, object], limit: int) -> int:
+    held = {
+        member for (text,) in connection.execute(_SQL["list_members"]) for member in records.members_from_text(text)
+    }
+    found: list[tuple[str, str]] = []
+    for name in ("list_old_messages", "list_messages_of_deleted"):
+        # A batch holds few messages and lives for seconds; more are asked for so that it hides none of the others.
+        found += connection.execute(_SQL[name], {**values, "limit": limit + len(held)}).fetchall()
+    free = [key for key in found if key not in held][:limit]
+    connection.executemany(_SQL["delete_message"], free)
+    return len(free)
+
+
+def _prune_gone(connection: sqlite3.Connection, values: dict[str, int]) -> int:
+    """Remove deleted endpoints and applications that nothing points to any more."""
+    endpoints = connection.execute(_SQL["list_gone_endpoints"], values).fetchall()
+    connection.executemany(_SQL["delete_endpoint"], endpoints)
+    connection.executemany(_SQL["delete_lane"], endpoints)
+    applications = connection.execute(_SQL["list_gone_applications"], values).fetchall()
+    for name in ("delete_keys_of_application", "delete_fanouts_of_application", "delete_application"):
+        connection.executemany(_SQL[name], applications)
+    return max(len(endpoints), len(applications))

@@ -1,0 +1,332 @@
+"""`SqliteStore`: the `Store` protocol over one file, or in memory for tests.
+
+    new ──migrate──> new ──open──> open ──close──> closed
+
+`open(engine=True)` takes the engine's lock and does the checkpoints; without the engine a process may read, configure
+and fill the outbox beside it. In memory there is one connection, and everything happens on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from hookline.clock import Clock
+from hookline.model import ApiKey, Application, Attempt, Endpoint, Message
+from hookline.store.changes import (
+    Claimed,
+    Commit,
+    CommitResult,
+    DueLane,
+    LaneHealth,
+    NodeLease,
+    OutboxRow,
+    PruneReport,
+    RescueReport,
+    Want,
+)
+from hookline.store.errors import StoreUnavailableError
+from hookline.store.protocol import Backlog, Change, DeliveryView, MessageFilter, Page, Slice
+from hookline.store.scope import AppScope, OrgScope
+from hookline.store.sealing import KeyRing
+from hookline.store.sqlite import committing, lanes, management, messages, nodes, rescuing, retention, routing, setup
+from hookline.store.sqlite.checkpoints import Checkpointer
+from hookline.store.sqlite.connection import MEMORY, connect
+from hookline.store.sqlite.lock import EngineLock
+from hookline.store.sqlite.readers import Readers
+from hookline.store.sqlite.watching import Listener, Watcher
+from hookline.store.sqlite.writer import Writer
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+
+
+class SqliteStore:
+    """See the module. `created_key_file` names the key file that `open` has made, if it did: say so to the operator."""
+
+    committers = 1
+
+    def __init__(self, path: str, *, key_ring: KeyRing | None, clock: Clock) -> None:
+        self._path = path
+        self._file = None if path == MEMORY else Path(path)
+        self._clock = clock
+        self._given_key_ring = key_ring
+        self._key_ring: KeyRing
+        self._writer = Writer(path)
+        self._watcher = Watcher(self._writer)
+        self._readers: Readers | None = None
+        self._checkpointer: Checkpointer | None = None
+        self._lock: EngineLock | None = None
+        self.created_key_file: Path | None = None
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    async def open(self, *, engine: bool) -> None:
+        try:
+            await asyncio.to_thread(self._open, engine=engine)
+            if self._file is not None:
+                await self._watcher.start()
+                if self._checkpointer is not None:
+                    self._checkpointer.start()
+        except BaseException:
+            await self.close()
+            raise
+
+    def _open(self, *, engine: bool) -> None:
+        if self._file is not None and engine:
+            self._lock = EngineLock(self._beside(".lock"))
+            self._lock.acquire()
+        connection = self._writer.connect(checkpoints=not engine)
+        setup.require_schema(connection)
+        key_path = None if self._file is None else self._beside(".key")
+        self._key_ring, created = setup.unlock(connection, self._given_key_ring, key_path)
+        if created:
+            self.created_key_file = key_path
+        if self._file is None:
+            self._given_key_ring = self._key_ring
+            return
+        self._readers = Readers(self._path)
+        self._readers.connect()
+        if engine:
+            self._checkpointer = Checkpointer(self._path, self._writer)
+            self._checkpointer.connect()
+
+    async def migrate(self) -> list[str]:
+        now_ms = self._clock.now_ms()
+        if self._file is None:
+            return setup.migrate(self._writer.connect(checkpoints=False), now_ms)
+
+        def work() -> list[str]:
+            connection = connect(self._path, wait_s=0)
+            try:
+                return setup.migrate(connection, now_ms)
+            finally:
+                connection.close()
+
+        return await asyncio.to_thread(work)
+
+    async def ping(self) -> None:
+        await self._read(lambda c: c.execute("SELECT 1 FROM hookline_meta LIMIT 1").fetchone())
+
+    def subscribe(self, listener: Listener) -> None:
+        self._watcher.subscribe(listener)
+
+    async def close(self) -> None:
+        await self._watcher.stop()
+        if self._checkpointer is not None:
+            await self._checkpointer.stop()
+            self._checkpointer = None
+        if self._readers is not None:
+            await asyncio.to_thread(self._readers.close)
+            self._readers = None
+        await self._writer.close()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    # --- applications, endpoints, API keys ----------------------------------------------------------------------------
+
+    async def create_application(self, application: Application) -> Application:
+        return await self._writer.run(lambda c: management.create_application(c, application))
+
+    async def get_application(self, scope: OrgScope, id_or_uid: str) -> Application | None:
+        return await self._look_up(lambda c: management.find_application(c, scope, id_or_uid))
+
+    async def list_applications(self, scope: OrgScope, page: Page) -> Slice[Application]:
+        return await self._read(lambda c: management.list_applications(c, scope, page))
+
+    async def update_application(self, application: Application) -> Application | None:
+        updated = await self._writer.run(lambda c: management.update_application(c, application))
+        if updated is not None:
+            self._watcher.announce("routing", updated.id)
+        return updated
+
+    async def delete_application(self, scope: AppScope, now_ms: int) -> bool:
+        deleted = await self._writer.run(lambda c: management.delete_application(c, scope, now_ms))
+        if deleted:
+            self._watcher.announce("routing", scope.app_id)
+        return deleted
+
+    async def create_endpoint(self, endpoint: Endpoint) -> Endpoint:
+        created = await self._writer.run(lambda c: management.create_endpoint(c, endpoint, self._key_ring))
+        self._watcher.announce("routing", endpoint.app_id)
+        return created
+
+    async def get_endpoint(self, scope: AppScope, id_or_uid: str) -> Endpoint | None:
+        return await self._look_up(lambda c: management.find_endpoint(c, scope, id_or_uid, self._key_ring))
+
+    async def list_endpoints(self, scope: AppScope, page: Page) -> Slice[Endpoint]:
+        return await self._read(lambda c: management.list_endpoints(c, scope, page, self._key_ring))
+
+    async def update_endpoint(self, endpoint: Endpoint) -> Endpoint | None:
+        result = await self._writer.run(lambda c: management.update_endpoint(c, endpoint, self._key_ring))
+        if result is None:
+            return None
+        updated, returned = result
+        self._watcher.announce("routing", updated.app_id)
+        if returned:
+            self._watcher.announce("lane", updated.id)
+        return updated
+
+    async def delete_endpoint(self, scope: AppScope, endpoint_id: str, now_ms: int) -> bool:
+        deleted = await self._writer.run(lambda c: management.delete_endpoint(c, scope, endpoint_id, now_ms))
+        if deleted:
+            self._watcher.announce("routing", scope.app_id)
+        return deleted
+
+    async def create_api_key(self, key: ApiKey) -> ApiKey:
+        return await self._writer.run(lambda c: management.create_api_key(c, key))
+
+    async def find_api_key(self, key_hash: bytes) -> ApiKey | None:
+        return await self._look_up(lambda c: management.find_api_key(c, key_hash))
+
+    async def list_api_keys(self, scope: OrgScope) -> list[ApiKey]:
+        return await self._read(lambda c: management.list_api_keys(c, scope))
+
+    async def update_api_key(self, key: ApiKey) -> ApiKey | None:
+        return await self._writer.run(lambda c: management.update_api_key(c, key))
+
+    # --- messages and attempts ----------------------------------------------------------------------------------------
+
+    async def get_message(self, scope: AppScope, id_or_event_id: str) -> Message | None:
+        return await self._read(lambda c: messages.find_message(c, scope, id_or_event_id))
+
+    async def list_messages(self, scope: AppScope, page: Page, where: MessageFilter) -> Slice[Message]:
+        return await self._read(lambda c: messages.list_messages(c, scope, page, where))
+
+    async def get_attempt(self, scope: AppScope, message_id: str, attempt_id: str) -> Attempt | None:
+        return await self._read(lambda c: messages.find_attempt(c, scope, message_id, attempt_id))
+
+    async def list_attempts_of_message(
+        self, scope: AppScope, message_id: str, page: Page, where: MessageFilter
+    ) -> Slice[Attempt]:
+        return await self._read(lambda c: messages.list_attempts_of_message(c, scope, message_id, page, where))
+
+    async def list_attempts_of_endpoint(
+        self, scope: AppScope, endpoint_id: str, page: Page, where: MessageFilter
+    ) -> Slice[Attempt]:
+        return await self._read(lambda c: messages.list_attempts_of_endpoint(c, scope, endpoint_id, page, where))
+
+    async def deliveries_of_message(self, scope: AppScope, message_id: str, now_ms: int) -> list[DeliveryView]:
+        return await self._read(lambda c: messages.view_message(c, scope, message_id, now_ms))
+
+    async def request_resend(self, scope: AppScope, message_id: str, endpoint_id: str, now_ms: int) -> bool:
+        found = await self._writer.run(lambda c: messages.request_resend(c, scope, message_id, endpoint_id, now_ms))
+        if found:
+            self._watcher.announce("lane", endpoint_id)
+        return found
+
+    # --- the engine's side --------------------------------------------------------------------------------------------
+
+    async def register_node(self, node_id: str, lease_s: float) -> NodeLease:
+        return await self._writer.run(lambda c: nodes.register(c, node_id, lease_s, self._clock.now_ms()))
+
+    async def renew_lease(self, node: NodeLease, lease_s: float) -> bool:
+        return await self._writer.run(lambda c: nodes.renew(c, node, lease_s, self._clock.now_ms()))
+
+    async def retire_node(self, node: NodeLease) -> None:
+        self._announce_lanes(await self._writer.run(lambda c: nodes.retire(c, node, self._clock.now_ms())))
+
+    async def commit(self, change: Commit) -> CommitResult:
+        announcements: list[tuple[str, str]] = []
+        result = await self._writer.run(lambda c: committing.commit(c, change, announcements))
+        for kind, identifier in announcements:
+            self._watcher.announce(kind, identifier)
+        return result
+
+    async def resolve_batch(self, batch_id: str) -> bool:
+        return await self._writer.run(lambda c: nodes.resolve_batch(c, batch_id, self._clock.now_ms()))
+
+    async def due_lanes(self, node: NodeLease, now_ms: int, limit: int) -> list[DueLane]:
+        return await self._read(lambda c: lanes.list_due(c, node, now_ms, self._clock.now_ms(), limit))
+
+    async def next_due_at(self, now_ms: int) -> int | None:  # noqa: ARG002
+        return await self._read(lanes.find_next_due)
+
+    async def claim(self, node: NodeLease, wants: Sequence[Want], now_ms: int) -> list[Claimed]:
+        def work(connection: sqlite3.Connection) -> list[Claimed]:
+            committing.require_node(connection, node.node_id, node.epoch)
+            return lanes.claim(connection, node, wants, now_ms, self._clock.now_ms())
+
+        return await self._writer.run(work)
+
+    async def release_lanes(self, node: NodeLease, endpoint_ids: Sequence[str]) -> None:
+        await self._writer.run(lambda c: lanes.release(c, node, endpoint_ids))
+
+    async def lane_health(self, endpoint_ids: Sequence[str]) -> list[LaneHealth]:
+        return await self._look_up(lambda c: lanes.find_health(c, endpoint_ids))
+
+    async def rescue(self, node: NodeLease, now_ms: int, limit: int, *, poison_after: int = 3) -> RescueReport:
+        def work(connection: sqlite3.Connection) -> tuple[RescueReport, list[str]]:
+            committing.require_node(connection, node.node_id, node.epoch)
+            return rescuing.rescue(connection, node, now_ms, self._clock.now_ms(), limit, poison_after)
+
+        report, freed = await self._writer.run(work, in_thread=True)
+        self._announce_lanes(freed)
+        return report
+
+    async def own_batches(self, node: NodeLease, older_than_ms: int) -> list[str]:
+        return await self._read(lambda c: nodes.list_own_batches(c, node, older_than_ms))
+
+    async def adopt_batches(self, node: NodeLease, batch_ids: Sequence[str], now_ms: int) -> int:
+        freed = lanes.Freed()
+
+        def work(connection: sqlite3.Connection) -> int:
+            committing.require_node(connection, node.node_id, node.epoch)
+            owed = nodes.adopt_batches(connection, node, batch_ids, now_ms, freed)
+            freed.write(connection)
+            return owed
+
+        owed = await self._writer.run(work, in_thread=True)
+        self._announce_lanes(freed.endpoint_ids)
+        return owed
+
+    async def cancel_deleted(self, now_ms: int, limit: int) -> PruneReport:
+        return await self._writer.run(lambda c: retention.cancel_deleted(c, now_ms, limit), in_thread=True)
+
+    async def expire_payloads(self, now_ms: int, limit: int) -> PruneReport:
+        return await self._writer.run(lambda c: retention.expire_payloads(c, now_ms, limit), in_thread=True)
+
+    async def prune(self, before_ms: int, now_ms: int, limit: int) -> PruneReport:
+        clock_ms = self._clock.now_ms()
+        return await self._writer.run(lambda c: retention.prune(c, before_ms, now_ms, clock_ms, limit), in_thread=True)
+
+    async def read_outbox(self, limit: int) -> list[OutboxRow]:
+        return await self._read(lambda c: messages.read_outbox(c, limit))
+
+    async def refuse_outbox(self, row_id: int, error: str, now_ms: int) -> None:
+        await self._writer.run(lambda c: messages.refuse_outbox(c, row_id, error, now_ms))
+
+    async def load_routing(self, app_id: str) -> tuple[int, list[Endpoint]] | None:
+        return await self._read(lambda c: routing.load(c, app_id, self._key_ring))
+
+    async def routing_changes(self, since: int, limit: int) -> list[Change]:
+        return await self._read(lambda c: routing.list_changes(c, since, limit))
+
+    async def backlog(self, now_ms: int) -> Backlog:
+        return await self._read(lambda c: messages.count_backlog(c, now_ms))
+
+    # --- parts --------------------------------------------------------------------------------------------------------
+
+    async def _read(self, work: Work[T]) -> T:
+        """Ask in a reader's thread; in memory, where there are none, between two transactions."""
+        return await (self._writer.read(work) if self._file is None else self._opened_readers().run(work))
+
+    async def _look_up(self, work: Work[T]) -> T:
+        """Ask for a few rows by key, without the way to a thread and back."""
+        return await (self._writer.read(work) if self._file is None else self._opened_readers().run_here(work))
+
+    def _opened_readers(self) -> Readers:
+        if self._readers is None:
+            raise StoreUnavailableError("the database is not open; call open() first")
+        return self._readers
+
+    def _announce_lanes(self, endpoint_ids: Sequence[str]) -> None:
+        for endpoint_id in endpoint_ids:
+            self._watcher.announce("lane", endpoint_id)
+
+    def _beside(self, suffix: str) -> Path:
+        return Path(f"{self._path}{suffix}")
