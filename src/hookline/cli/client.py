@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from hookline import __version__
 from hookline.errors import HooklineError
@@ -39,19 +39,21 @@ def call_api(url: str, token: str, method: str, path: str, body: bytes | None = 
     Raises:
         ClientError: no connection, an answer that is no success, or one that is no JSON object.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ClientError(f"{url} is no address of a server. Give one such as http://127.0.0.1:8071.")
+    token = token.strip()
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise ClientError("The token holds characters that no token has. Copy it again.")
+    parts, port = _split(url)
+    host = parts.hostname or ""
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     headers = {
-        "authorization": f"Bearer {token.strip()}",
+        "authorization": f"Bearer {token}",
         "accept": "application/json",
         "user-agent": f"hookline-cli/{__version__}",
     }
     if body is not None:
         headers["content-type"] = "application/json"
     try:
-        connection = kind(parts.hostname, parts.port, timeout=TIMEOUT_S)
+        connection = kind(host, port, timeout=TIMEOUT_S)
         try:
             connection.request(method, parts.path.rstrip("/") + path, body, headers)
             response = connection.getresponse()
@@ -62,10 +64,22 @@ def call_api(url: str, token: str, method: str, path: str, body: bytes | None = 
         # Failure policy: the message may have been accepted if the connection broke late; nothing is sent again here.
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise ClientError(
-            f"Cannot reach {parts.scheme}://{parts.hostname}:{parts.port or ''} ({reason}). Is the server running? "
-            "`hookline serve` starts one; HOOKLINE_URL says where it is."
+            f"Cannot reach {host}, port {port} ({reason}). Is the server running? `hookline serve` starts one; "
+            "HOOKLINE_URL says where it is."
         ) from error
     return _read_answer(status, content)
+
+
+def _split(url: str) -> tuple[SplitResult, int]:
+    """The parts of a server's address, and its port."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        parts, port = urlsplit(""), 0
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ClientError("HOOKLINE_URL is no address of a server. Give one such as http://127.0.0.1:8071.")
+    return parts, port
 
 
 def _read_answer(status: int, content: bytes) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import ipaddress
 import pytest
 from pydantic import ValidationError
 
+from hookline.engine.options import EngineOptions
 from hookline.server.environment import SECRET_FIELDS, SettingsError, load_settings
 from hookline.server.settings import DEFAULT_ORG, LogFormat, Role, Settings
 
@@ -178,3 +179,20 @@ def test_every_setting_is_described():
 
 def test_every_secret_field_is_known_as_one():
     assert {"database_url", "encryption_key", "jwt_secret", "egress_proxy"} == SECRET_FIELDS
+
+
+def test_defaults_are_the_engines_own():
+    settings, options = Settings(), EngineOptions()
+    for name in (
+        "lane_concurrency",
+        "max_in_flight",
+        "breaker_failures",
+        "breaker_failing_s",
+        "claim_poll_s",
+        "lease_s",
+    ):
+        assert getattr(settings, name) == getattr(options, name), name
+    assert settings.retry_after_cap_s == options.retry_after_cap_s
+    assert settings.request_timeout_s == options.request_timeout_s
+    assert settings.shutdown_grace_s == options.stop_grace_s
+    assert settings.retention_days * 86_400 == options.retention_s
