@@ -171,6 +171,7 @@ class HttpTransport:
         """Dial for a request whose place in the pool is reserved."""
         task = self._loop.create_task(self._run_dial(exchange))
         exchange.dial = task
+        exchange.holds_place = True
         self._dials.add(task)
         task.add_done_callback(lambda done: self._on_dial_ended(exchange, done))
 
@@ -178,25 +179,17 @@ class HttpTransport:
         host, target = exchange.host, exchange.target
         assert host is not None
         assert target is not None
-        connection: Connection | None = None
         try:
             addresses = await self._dialer.vet(target)
             self._pool.revet(host, addresses)
-            pooled = None if exchange.retried else self._pool.take(host, just_vetted=True)
-            if pooled is not None:
-                # It brings its own place; the one reserved for dialing is free again.
-                self._pool.release(host)
-                connection = pooled
-            else:
+            connection = None if exchange.retried else self._pool.take(host, just_vetted=True)
+            if connection is None:
                 connection = await self._connect(host, target, addresses)
+                # From here on the connection itself holds the reserved place, and gives it back when it is lost.
+                exchange.holds_place = False
+                connection.counted = True
         except DialError as error:
             self._finish(exchange, self._failure(exchange, error.reason, str(error)))
-        finally:
-            exchange.dial = None
-            if connection is None:
-                self._pool.release(host)
-                self._dial_for_next(host)
-        if connection is None:
             return
         if exchange.done:
             self._free(connection)
@@ -207,12 +200,17 @@ class HttpTransport:
         connection = await self._dialer.connect(host, target, addresses)
         if not connection.usable:
             raise DialError(Reason.MALFORMED_RESPONSE if connection.spoke_first else Reason.CLOSED_EARLY)
-        # From here on the connection itself holds the place that was reserved, and gives it back when it is lost.
-        connection.counted = True
         return connection
 
     def _on_dial_ended(self, exchange: Exchange, task: asyncio.Task[None]) -> None:
+        # Here and not in the task: one that is cancelled before its first step never runs a line of its own.
         self._dials.discard(task)
+        if exchange.dial is task:
+            exchange.dial = None
+            if exchange.holds_place and exchange.host is not None:
+                exchange.holds_place = False
+                self._pool.release(exchange.host)
+                self._dial_for_next(exchange.host)
         if task.cancelled() or (error := task.exception()) is None:
             return
         # Failure policy: an error of our own making must not leave the engine waiting for an outcome.

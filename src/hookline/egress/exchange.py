@@ -28,6 +28,7 @@ class Exchange:
         "dial",
         "done",
         "head",
+        "holds_place",
         "host",
         "on_done",
         "request",
@@ -49,6 +50,8 @@ class Exchange:
         self.bucket: set[Exchange] | None = None
         self.connection: Connection | None = None
         self.dial: asyncio.Task[None] | None = None
+        self.holds_place = False
+        """A place in the pool is reserved for the connection that is being dialed for it."""
         self.retried = False
         self.done = False
 

@@ -191,3 +191,16 @@ async def test_a_thousand_deadlines_at_once(make_transport: Make, receiver: Rece
     assert max(outcome.duration_ms for outcome in outcomes) < 1000
     receiver.hold = None
     assert isinstance(await transport.send(post(receiver.url())), Response)
+
+
+async def test_cancelled_requests_give_back_their_places(make_transport: Make, receiver: Receiver) -> None:
+    transport = make_transport(max_connections_per_host=2)
+    for turns in range(12):
+        # Cancelled before the dialing task ran, while it connects, and after.
+        handles = [transport.start(post(receiver.url()), lambda _: None) for _ in range(5)]
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        for handle in handles:
+            handle.cancel()
+    outcomes = await asyncio.gather(*(transport.send(post(receiver.url())) for _ in range(5)))
+    assert [type(outcome) for outcome in outcomes] == [Response] * 5

@@ -11,7 +11,6 @@ import pytest
 from hookline.egress import (
     EgressPolicy,
     Failure,
-    HttpTransport,
     MemoryTransport,
     Outcome,
     Reason,
@@ -20,6 +19,7 @@ from hookline.egress import (
     Transport,
     parse_networks,
 )
+from integration.egress.conftest import Make
 from integration.egress.receivers import Receiver
 
 
@@ -38,10 +38,10 @@ class Bench:
 
 
 @pytest.fixture(params=["http", "memory"])
-async def bench(request: pytest.FixtureRequest, receiver: Receiver) -> AsyncIterator[Bench]:
+async def bench(request: pytest.FixtureRequest, receiver: Receiver, make_transport: Make) -> AsyncIterator[Bench]:
     policy = EgressPolicy(allow=parse_networks("127.0.0.0/8"))
     if request.param == "http":
-        http = HttpTransport(policy)
+        http = make_transport()
         gate = asyncio.Event()
 
         async def wait(count: int) -> None:
