@@ -59,7 +59,7 @@ class Node:
         """Read the log up to the line of this action."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            entry = json.loads(line)
+            entry = _parse(line)
             self.lines.append(entry)
             if entry.get("action") == action:
                 return entry
@@ -69,8 +69,13 @@ class Node:
         """Stop gracefully, read the rest of the log, and give the exit code."""
         self.process.send_signal(signal.SIGTERM)
         assert self.process.stdout is not None
-        self.lines += [json.loads(line) for line in self.process.stdout]
+        self.lines += [_parse(line) for line in self.process.stdout]
         return self.process.wait(30)
+
+
+def _parse(line: str) -> dict[str, Any]:
+    """Read a log line; what is none (a traceback) is kept to be shown."""
+    return json.loads(line) if line.startswith("{") else {"text": line.rstrip()}
 
 
 Serve = Callable[..., Node]
