@@ -46,6 +46,7 @@ log = logging.getLogger("hookline.engine.committer")
 
 MAX_ROUTING_TRIES = 20
 AMBIGUITY_PATIENCE_S = 5.0
+STOP_PATIENCE_S = 10.0  # for the last commits, when everything else has ended
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0  # between tries while the database is away
 
 
@@ -57,6 +58,10 @@ class Listener(Protocol):
     def spilled(self, due_at_ms: int) -> None: ...
     def database_lost(self, error: HooklineError) -> None: ...
     def database_back(self) -> None: ...
+
+
+def _stopped() -> EngineError:
+    return EngineError("the server stops; send the message again", code="stopping")
 
 
 class Committer:
@@ -97,17 +102,26 @@ class Committer:
 
     async def stop(self) -> None:
         """Write what waits, as far as the database lets us, then end. Callers must have stopped coming."""
-        self.flush()
-        while len(self.queue) or self.queue.drafts or self._busy:
-            if self._lost:
-                break  # Failure policy: closed. Our batches and leases are rescued by whoever starts next.
-            self._quiet.clear()
-            await self._quiet.wait()
-            self.flush()
+        try:
+            async with asyncio.timeout(STOP_PATIENCE_S):
+                while len(self.queue) or self.queue.drafts or self._busy:
+                    if self._lost:
+                        break  # Failure policy: closed. Our batches and leases are rescued by whoever starts next.
+                    self._quiet.clear()
+                    if len(self.queue):
+                        self.flush()
+                    await self._quiet.wait()
+        except TimeoutError:
+            # Failure policy: as above.
+            log.warning("the last commits did not end in time", extra={"action": "stop_impatient"})
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.fail_drafts(self.queue.drafts, EngineError("the server stops; send the message again", code="stopping"))
+        self.fail_drafts(self.queue.drafts, _stopped())
+        self.queue.drafts.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     # What others add
 
@@ -151,14 +165,21 @@ class Committer:
             if self.queue.drafts:
                 await self.make_room()
             work = self.queue.take()
-            self._due = False
+            self._due = len(self.queue) > 0  # more than one transaction holds: the rest does not wait for company
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
             self._busy += 1
             try:
                 well = await self._write(work)
+            except Exception as error:
+                # Failure policy: open. A mistake of ours costs this round, never the worker; what is not on disk is
+                # still owed by a batch or a lease, and a restart at the latest delivers it.
+                log.exception("a commit went wrong", extra={"action": "commit_failed"})
+                self.fail_drafts(work.drafts, EngineError(f"the message could not be stored: {type(error).__name__}"))
+                well = True
             finally:
+                self.fail_drafts(work.drafts, _stopped())  # cut short by `stop`: nobody waits for ever
                 self._busy -= 1
                 self._quiet.set()
             if well:
@@ -247,7 +268,7 @@ class Committer:
             draft = waiting.draft
             table = self._routing.cached(draft.app_id) or await self._routing.get(draft.app_id)
             if table is None:
-                waiting.on_done(UnknownApplicationError("the application does not exist any more"))
+                waiting.answer(UnknownApplicationError("the application does not exist any more"))
                 continue
             targets, ordered, note = table.select(draft.event_type, draft.channels)
             routing[draft.app_id] = table.version
@@ -321,17 +342,18 @@ class Committer:
         fresh: list[Delivery] = []
         poke: set[str] = set()
         epoch = change.node.epoch
+        ours = epoch == self._lease.epoch  # else declared dead meanwhile: whoever rescued the batch delivers
         for index, (waiting, new) in enumerate(zip(work.drafts, change.messages, strict=True)):
             duplicate = result.duplicates.get(index) if result.duplicates else None
             if duplicate is not None or index in result.taken:
                 self._stats.ingested["duplicate"] += 1
-                waiting.on_done(Receipt(new.message, duplicate))
+                waiting.answer(Receipt(new.message, duplicate))
                 continue
             self._stats.ingested["accepted"] += 1
-            waiting.on_done(Receipt(new.message))
+            waiting.answer(Receipt(new.message))
             if new.ordered:
                 poke.update(new.ordered)
-            for endpoint_id in new.message.targets:
+            for endpoint_id in new.message.targets if ours else ():
                 if endpoint_id not in new.ordered:
                     if batch is None and change.batch_id is not None:
                         batch = self.batches.open(change.batch_id)
@@ -364,8 +386,9 @@ class Committer:
 
     def fail_drafts(self, drafts: Iterable[WaitingDraft], error: HooklineError) -> None:
         for waiting in drafts:
-            self._stats.ingested["failed"] += 1
-            waiting.on_done(error)
+            if not waiting.answered:
+                self._stats.ingested["failed"] += 1
+                waiting.answer(error)
 
     async def _split(self, work: Work, error: Exception) -> bool:
         """Failure policy: one bad row costs itself alone. The work is cut in two until the culprit stands apart."""
@@ -384,4 +407,6 @@ class Committer:
             # Not even its bare bones can be written: it stays in memory, its row or batch stays owed, and a restart
             # delivers again rather than losing it.
             self._unwritable.append(outcome)
+        # A spill, a release or a settled batch that cannot be written is owed by its batch or lease as before; a
+        # lane's health is only advice.
         return True

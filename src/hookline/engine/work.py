@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,15 +18,29 @@ from hookline.errors import HooklineError
 from hookline.model import Attempt
 from hookline.store.changes import DeliveryKey, Disable, LaneHealth, Spill
 
+log = logging.getLogger("hookline.engine.work")
+
 OnReceipt = Callable[[Receipt | HooklineError], None]
 
 
 @dataclass(slots=True)
 class WaitingDraft:
-    """A message that somebody waits for; `on_done` is called once."""
+    """A message that somebody waits for."""
 
     draft: Draft
     on_done: OnReceipt
+    answered: bool = False
+
+    def answer(self, answer: Receipt | HooklineError) -> None:
+        """Tell who waits, the first time only: a commit that is cut short may not know whom it has told."""
+        if self.answered:
+            return
+        self.answered = True
+        try:
+            self.on_done(answer)
+        except Exception:
+            # Failure policy: open. Whoever waits has broken; the message and all others of its commit go their way.
+            log.exception("a receipt could not be handed over", extra={"action": "receipt_failed"})
 
 
 @dataclass(slots=True)
@@ -74,20 +89,22 @@ class Work:
         )
 
     def halves(self) -> tuple[Work, Work] | None:
-        """Two smaller transactions: messages apart from the rest, then each in the middle. None for one thing."""
-        rest = Work([], self.outcomes, self.spills, self.releases, self.settled, self.lanes)
-        if self.drafts and len(rest):
-            return Work(self.drafts), rest
-        if len(self.drafts) > 1:
-            middle = len(self.drafts) // 2
-            return Work(self.drafts[:middle]), Work(self.drafts[middle:])
-        house = Work([], [], self.spills, self.releases, self.settled, self.lanes)
-        if self.outcomes and len(house):
-            return Work([], self.outcomes), house
-        if len(self.outcomes) > 1:
-            middle = len(self.outcomes) // 2
-            return Work([], self.outcomes[:middle]), Work([], self.outcomes[middle:])
+        """Two smaller transactions: one kind apart from the rest, then each in the middle. None for one thing."""
+        if len(self) < 2:
+            return None
+        for name in KINDS:
+            mine = getattr(self, name)
+            if len(mine) == len(self):
+                middle = len(mine) // 2
+                return Work(**{name: mine[:middle]}), Work(**{name: mine[middle:]})
+            if mine:
+                rest = {other: getattr(self, other) for other in KINDS if other != name}
+                return Work(**{name: mine}), Work(**rest)
         return None
+
+
+# In this order when work is split: whoever waits comes first, and an outcome before the batch that it settles.
+KINDS = ("drafts", "outcomes", "spills", "releases", "settled", "lanes")
 
 
 class WorkQueue:
