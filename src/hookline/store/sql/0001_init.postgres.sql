@@ -83,11 +83,12 @@ CREATE TABLE hookline_messages (
     PRIMARY KEY (app_id, id)
 ) PARTITION BY RANGE (id);
 CREATE TABLE hookline_messages_rest PARTITION OF hookline_messages DEFAULT;
+CREATE INDEX hookline_messages_event ON hookline_messages (app_id, event_id) WHERE event_id IS NOT NULL;
 CREATE INDEX hookline_messages_expiry ON hookline_messages (payload_expires_at_ms)
     WHERE payload_expires_at_ms IS NOT NULL AND NOT payload_expired;
 
 CREATE TABLE hookline_fanouts (
-    hash            TEXT PRIMARY KEY,
+    hash            TEXT COLLATE "C" PRIMARY KEY,
     app_id          TEXT COLLATE "C" NOT NULL,
     endpoint_ids    TEXT NOT NULL,
     last_used_at_ms BIGINT NOT NULL
@@ -96,13 +97,15 @@ CREATE TABLE hookline_fanouts (
 CREATE TABLE hookline_message_keys (
     org_id        TEXT COLLATE "C" NOT NULL,
     app_id        TEXT COLLATE "C" NOT NULL,
-    key           TEXT NOT NULL,
+    key           TEXT COLLATE "C" NOT NULL,
     message_id    TEXT COLLATE "C" NOT NULL,
     fingerprint   BYTEA NOT NULL,
     expires_at_ms BIGINT NOT NULL,
     PRIMARY KEY (org_id, app_id, key)
 );
 CREATE INDEX hookline_message_keys_expiry ON hookline_message_keys (expires_at_ms);
+
+-- Tables whose rows come and go are vacuumed by the number of dead rows, not by a share of a size that means nothing.
 
 -- members: 'app_id/message_id' joined with ' '. A tombstone (see resolve_batch) has none and node_id ''.
 CREATE TABLE hookline_batches (
@@ -111,7 +114,7 @@ CREATE TABLE hookline_batches (
     epoch         BIGINT NOT NULL,
     members       TEXT NOT NULL,
     created_at_ms BIGINT NOT NULL
-);
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
 
 -- Only trouble has a row here. attempts: made so far. lease_node NULL: free.
 CREATE TABLE hookline_pending (
@@ -126,12 +129,15 @@ CREATE TABLE hookline_pending (
     lease_node    TEXT COLLATE "C",
     lease_epoch   BIGINT,
     PRIMARY KEY (message_id, endpoint_id, kind)
-);
-CREATE INDEX hookline_pending_due ON hookline_pending (endpoint_id, due_at_ms) WHERE lease_node IS NULL;
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0,
+        autovacuum_analyze_scale_factor = 0.05);
+-- A row stands in one of the first two: rows with a sequence are taken from their head, others by due time.
+CREATE INDEX hookline_pending_due ON hookline_pending (endpoint_id, due_at_ms)
+    WHERE lease_node IS NULL AND sequence IS NULL;
 CREATE INDEX hookline_pending_sequence ON hookline_pending (endpoint_id, sequence) WHERE sequence IS NOT NULL;
 CREATE INDEX hookline_pending_lease ON hookline_pending (lease_node, lease_epoch) WHERE lease_node IS NOT NULL;
 
--- One row per endpoint that ever had trouble or is ordered. next_due_at_ms NULL: nothing free in pending.
+-- One row per endpoint that ever had trouble or is ordered. next_due_at_ms NULL: nothing in pending can be taken.
 CREATE TABLE hookline_lanes (
     endpoint_id      TEXT COLLATE "C" PRIMARY KEY,
     app_id           TEXT COLLATE "C" NOT NULL,
@@ -143,8 +149,13 @@ CREATE TABLE hookline_lanes (
     failing_since_ms BIGINT,
     lease_node       TEXT COLLATE "C",
     lease_epoch      BIGINT
-);
-CREATE INDEX hookline_lanes_due ON hookline_lanes (next_due_at_ms) WHERE next_due_at_ms IS NOT NULL;
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
+        autovacuum_vacuum_cost_delay = 0);
+-- An open lane is due when its time is up, whatever waits in it.
+CREATE INDEX hookline_lanes_due ON hookline_lanes
+    ((CASE WHEN state = 'open' THEN GREATEST(next_due_at_ms, open_until_ms) ELSE next_due_at_ms END))
+    WHERE next_due_at_ms IS NOT NULL;
+CREATE INDEX hookline_lanes_lease ON hookline_lanes (lease_node, lease_epoch) WHERE lease_node IS NOT NULL;
 
 -- Append-only. status: 0 succeeded, 2 failed, 4 canceled.
 CREATE TABLE hookline_attempts (
@@ -169,12 +180,16 @@ CREATE TABLE hookline_attempts_rest PARTITION OF hookline_attempts DEFAULT;
 CREATE INDEX hookline_attempts_message ON hookline_attempts (message_id, id);
 CREATE INDEX hookline_attempts_endpoint ON hookline_attempts (endpoint_id, id);
 
+-- Epochs come from one sequence, so that an id that returns after its row was removed is still ahead of its past.
+CREATE SEQUENCE hookline_epochs;
+-- fenced: declared dead, its epoch raised; the row stays for a day so that people can see it.
 CREATE TABLE hookline_nodes (
     id             TEXT COLLATE "C" PRIMARY KEY,
     epoch          BIGINT NOT NULL,
     lease_until_ms BIGINT NOT NULL,
-    started_at_ms  BIGINT NOT NULL
-);
+    started_at_ms  BIGINT NOT NULL,
+    fenced         BOOLEAN NOT NULL DEFAULT false
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
 
 -- Written by the application inside its own transaction, taken and deleted by the Relay.
 CREATE TABLE hookline_outbox (

@@ -1,0 +1,394 @@
+"""The one write path: messages, outcomes and house-keeping of `pending`, in one transaction.
+
+The happy path is five round trips and a bit: BEGIN; fence, routing check and batch rows in one statement; COPY of the
+messages; COPY of the attempts; COMMIT. Keys, ordered targets and trouble add statements only when there are any.
+
+    begun ──fenced, stale──> rolled back
+      └──> written ──COMMIT──> kept
+                        └──no answer──> ambiguous: the attempts are remembered, and whoever brings one again is asked
+                                        to wait until it is known whether it is there
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+import asyncpg
+
+from hookline import crashpoints
+from hookline.model import Kind
+from hookline.store import keys
+from hookline.store.changes import Commit, CommitResult, Duplicate, NewMessage, Outcome
+from hookline.store.errors import AmbiguousCommitError, StaleRoutingError, StoreUnavailableError
+from hookline.store.postgres.base import LONGEST_NOTIFICATION, PostgresBase, await_own_transactions, columns, fenced
+from hookline.store.postgres.connections import Connection
+from hookline.store.postgres.failures import is_connection_loss, retry_contention
+from hookline.store.postgres.outcomes import attempt_rows, plan_pending
+from hookline.store.queries import load_queries
+from hookline.store.records import members_to_text, message_to_row, targets_to_text
+
+_SQL = load_queries("postgres", "commit")
+
+FANOUT_FRESH_MS: Final = 3_600_000  # a fanout that was noted as used so recently need not be noted again
+MOST_FANOUTS_KNOWN: Final = 10_000
+
+MESSAGE_COLUMNS: Final = (
+    "app_id",
+    "id",
+    "org_id",
+    "event_type",
+    "event_id",
+    "channels",
+    "payload",
+    "targets",
+    "note",
+    "created_at_ms",
+    "payload_expires_at_ms",
+)
+ATTEMPT_COLUMNS: Final = (
+    "id",
+    "app_id",
+    "message_id",
+    "endpoint_id",
+    "kind",
+    "number",
+    "url",
+    "status",
+    "final",
+    "reason",
+    "detail",
+    "response_status",
+    "response_body",
+    "duration_ms",
+    "created_at_ms",
+    "next_attempt_at_ms",
+)
+ORDERED_COLUMNS: Final = (
+    "message_id",
+    "endpoint_id",
+    "kind",
+    "app_id",
+    "attempts",
+    "rescues",
+    "due_at_ms",
+    "sequence",
+)
+
+
+class Committing(PostgresBase):
+    """`commit` and `resolve_batch`."""
+
+    #: attempts of commits whose answer was lost -> the batch of that commit
+    _unsure: dict[str, str | None]
+    #: hashes of fanouts -> when they were last noted as used
+    _fanouts: dict[str, int]
+
+    async def commit(self, change: Commit) -> CommitResult:
+        return await retry_contention(lambda: self._commit_once(change))
+
+    async def resolve_batch(self, batch_id: str) -> bool:
+        async with self._reads.query() as connection:
+            if await connection.fetchval(_SQL["resolve_batch"], batch_id):
+                return False
+            # A second statement, because the first one's snapshot may be older than the row that it waited for.
+            committed = bool(await connection.fetchval(_SQL["find_batch"], batch_id))
+        if committed:
+            self._unsure = {attempt: batch for attempt, batch in self._unsure.items() if batch != batch_id}
+        return committed
+
+    async def _commit_once(self, change: Commit) -> CommitResult:
+        async with self._commits.lease() as connection:
+            await connection.execute(self._commits.begin)
+            work = _Work(connection, change)
+            await work.begin()
+            await work.settle_keys()
+            await self._write_messages(work)
+            outcomes = await self._leave_out_recorded(work)
+            if outcomes:
+                await connection.copy_records_to_table(
+                    "hookline_attempts", records=attempt_rows(outcomes), columns=ATTEMPT_COLUMNS
+                )
+            await work.disable_endpoints()
+            await work.change_pending(outcomes)
+            await work.touch_lanes()
+            await work.bump_routing()
+            await work.notify()
+            crashpoints.reach("before_commit")
+            await self._finish(work)
+            crashpoints.reach("after_commit")
+        self._forget(change)
+        for digest in work.fanouts:
+            self._fanouts[digest] = change.now_ms
+        return work.result
+
+    async def _finish(self, work: _Work) -> None:
+        try:
+            done = await work.connection.execute("COMMIT")
+        except (OSError, TimeoutError, asyncio.CancelledError, asyncpg.InterfaceError, asyncpg.PostgresError) as error:
+            if isinstance(error, asyncpg.PostgresError) and not is_connection_loss(error):
+                raise  # the server answered, and the answer was no
+            # Failure policy: nobody can tell yet. The engine asks; until then these attempts are not written again.
+            batch_id = work.change.batch_id
+            self._unsure.update((outcome.attempt.id, batch_id) for outcome in work.change.outcomes)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            work.connection.terminate()
+            raise AmbiguousCommitError(
+                f"the answer to COMMIT was lost ({type(error).__name__}); ask resolve_batch", result=work.result
+            ) from error
+        if done != "COMMIT":
+            raise StoreUnavailableError("PostgreSQL rolled the transaction back; try again")
+
+    async def _leave_out_recorded(self, work: _Work) -> Sequence[Outcome]:
+        """Outcomes without those that an earlier commit, whose answer was lost, did record.
+
+        A commit is kept or lost as a whole, so what belongs to a recorded attempt was done with it.
+        """
+        outcomes = work.change.outcomes
+        if not self._unsure:
+            return outcomes
+        unsure = [outcome.attempt for outcome in outcomes if outcome.attempt.id in self._unsure]
+        if not unsure:
+            return outcomes
+        await await_own_transactions(work.connection, work.change.node)
+        found = await work.connection.fetch(
+            _SQL["find_recorded"], [attempt.message_id for attempt in unsure], [attempt.id for attempt in unsure]
+        )
+        recorded = {row[0] for row in found}
+        return [outcome for outcome in outcomes if outcome.attempt.id not in recorded]
+
+    def _forget(self, change: Commit) -> None:
+        if self._unsure:
+            for outcome in change.outcomes:
+                self._unsure.pop(outcome.attempt.id, None)
+
+    async def _write_messages(self, work: _Work) -> None:
+        kept = work.kept_messages()
+        if not kept:
+            return
+        rows = []
+        fanouts: dict[str, tuple[str, str]] = {}
+        for new in kept:
+            message = new.message
+            text, digest = targets_to_text(message.targets)
+            if digest is not None:
+                fanouts[digest] = (message.app_id, ",".join(message.targets))
+            rows.append(message_to_row(message, text))
+        await self._keep_fanouts(work, fanouts)
+        await work.connection.copy_records_to_table("hookline_messages", records=rows, columns=MESSAGE_COLUMNS)
+        await work.insert_late_batch(kept)
+
+    async def _keep_fanouts(self, work: _Work, fanouts: dict[str, tuple[str, str]]) -> None:
+        now_ms = work.change.now_ms
+        fresh = sorted(
+            digest
+            for digest in fanouts
+            if digest not in self._fanouts or self._fanouts[digest] < now_ms - FANOUT_FRESH_MS
+        )
+        if not fresh:
+            return
+        if len(self._fanouts) > MOST_FANOUTS_KNOWN:
+            self._fanouts.clear()
+        app_ids = [fanouts[digest][0] for digest in fresh]
+        await work.connection.execute(
+            _SQL["keep_fanouts"], fresh, app_ids, [fanouts[digest][1] for digest in fresh], now_ms
+        )
+        work.fanouts = fresh
+
+
+class _Work:
+    """One transaction under way: what its later steps need to know of the earlier ones."""
+
+    def __init__(self, connection: Connection, change: Commit) -> None:
+        self.connection = connection
+        self.change = change
+        self.result = CommitResult()
+        self.fanouts: list[str] = []
+        #: keys and outbox rows decide which messages are kept, so the batch must wait for them
+        self._is_contested = any(new.keys or new.outbox_id is not None for new in change.messages)
+        self._has_ordered = any(new.ordered for new in change.messages)
+        self._due: dict[str, tuple[str, int]] = {}  # endpoint -> application, when something can be taken
+        self._rerouted: set[str] = set()
+        self._news: set[str] = set()
+
+    async def begin(self) -> None:
+        """Steps 0, 1 and 10; and the batch row, when it is already known what it holds."""
+        change = self.change
+        members = None if self._is_contested else _members(change.messages)
+        row = await self.connection.fetchrow(
+            _SQL["begin_commit"],
+            change.node.node_id,
+            change.node.epoch,
+            list(change.routing),
+            list(change.routing.values()),
+            change.settled_batches,
+            change.batch_id if members else None,
+            members or "",
+            change.now_ms,
+        )
+        assert row is not None
+        if not row["held"]:
+            raise fenced(change.node)
+        if row["stale"]:
+            raise StaleRoutingError(frozenset(row["stale"]))
+
+    async def settle_keys(self) -> None:
+        """Steps 2 and 3: which messages are kept."""
+        if not self._is_contested:
+            return
+        taken = await self._take_outbox()
+        messages = self.change.messages
+        wanted: dict[keys.KeyName, tuple[Any, ...]] = {}
+        for index, new in enumerate(messages):
+            if index not in taken:
+                for name, key in zip(keys.names_of(new), new.keys, strict=True):
+                    wanted.setdefault(name, (*name, new.message.id, key.fingerprint, key.expires_at_ms))
+        duplicates: dict[int, Duplicate] = {}
+        if wanted:
+            duplicates = await self._claim_keys(wanted, taken)
+        self.result = CommitResult(duplicates, taken)
+
+    async def _take_outbox(self) -> frozenset[int]:
+        wanted = {new.outbox_id: index for index, new in enumerate(self.change.messages) if new.outbox_id is not None}
+        if not wanted:
+            return frozenset()
+        rows = await self.connection.fetch(_SQL["take_outbox"], sorted(wanted))
+        gone = {row[0] for row in rows}
+        return frozenset(index for outbox_id, index in wanted.items() if outbox_id not in gone)
+
+    async def _claim_keys(
+        self, wanted: dict[keys.KeyName, tuple[Any, ...]], taken: frozenset[int]
+    ) -> dict[int, Duplicate]:
+        claims = [wanted[name] for name in sorted(wanted)]
+        won = await self.connection.fetch(_SQL["claim_keys"], *columns(claims, 6), self.change.now_ms)
+        ours = {(row[0], row[1], row[2]) for row in won}
+        lost = sorted(name for name in wanted if name not in ours)
+        holders: dict[keys.KeyName, keys.Holder] = {}
+        if lost:
+            for row in await self.connection.fetch(_SQL["read_keys"], *columns(list(lost), 3)):
+                holders[row[0], row[1], row[2]] = keys.Holder(row[3], row[4])
+        verdict = keys.settle(self.change.messages, holders, taken)
+        kept = {row[:3]: row for row in verdict.kept}
+        moved = [row for name, row in kept.items() if name in ours and row[3] != wanted[name][3]]
+        if moved:
+            await self.connection.execute(_SQL["reassign_keys"], *columns(list(moved), 6))
+        unused = sorted(ours - kept.keys())
+        if unused:
+            await self.connection.execute(_SQL["drop_keys"], *columns(list(unused), 3))
+        return dict(verdict.duplicates)
+
+    def kept_messages(self) -> Sequence[NewMessage]:
+        if not self._is_contested:
+            return self.change.messages
+        result = self.result
+        return [
+            new
+            for index, new in enumerate(self.change.messages)
+            if index not in result.duplicates and index not in result.taken
+        ]
+
+    async def insert_late_batch(self, kept: Sequence[NewMessage]) -> None:
+        """The batch row, when `begin` could not know what it holds."""
+        members = _members(kept) if self._is_contested else None
+        if members and self.change.batch_id is not None:
+            node = self.change.node
+            await self.connection.execute(
+                _SQL["insert_batch"], self.change.batch_id, node.node_id, node.epoch, members, self.change.now_ms
+            )
+
+    async def disable_endpoints(self) -> None:
+        """The first half of step 9: endpoints are locked before `pending` and lanes."""
+        disables = self.change.disables
+        if not disables:
+            return
+        chosen = {one.endpoint_id: (one.app_id, one.endpoint_id, one.reason) for one in disables}
+        rows = await self.connection.fetch(
+            _SQL["disable_endpoints"], *columns(list(chosen.values()), 3), self.change.now_ms
+        )
+        self._rerouted.update(row[0] for row in rows)
+
+    async def change_pending(self, outcomes: Sequence[Outcome]) -> None:
+        """Steps 6 and 7, but for the attempts."""
+        rows = plan_pending(self.change, outcomes)
+        if not rows:
+            return
+        node = self.change.node
+        touched = await self.connection.fetch(
+            _SQL["change_pending"], node.node_id, node.epoch, *columns(list(rows), 7), self.change.now_ms
+        )
+        for endpoint_id, app_id, due_at_ms in touched:
+            self._due[endpoint_id] = (app_id, due_at_ms)
+
+    async def touch_lanes(self) -> None:
+        """Steps 5 and 8: due times, sequence numbers and health, under the lanes' locks."""
+        ordered = self._ordered_targets() if self._has_ordered else {}
+        lanes = self.change.lanes
+        if not self._due and not ordered and not lanes:
+            return
+        now_ms = self.change.now_ms
+        rows: dict[str, tuple[str, str, int | None, int]] = {}
+        for health in lanes:
+            rows[health.endpoint_id] = (health.endpoint_id, health.app_id, None, 0)
+        for endpoint_id, (app_id, due_at_ms) in self._due.items():
+            rows[endpoint_id] = (endpoint_id, app_id, due_at_ms, 0)
+        for endpoint_id, news in ordered.items():
+            due = min(now_ms, self._due[endpoint_id][1]) if endpoint_id in self._due else now_ms
+            rows[endpoint_id] = (endpoint_id, news[0].message.app_id, due, len(news))
+        node = self.change.node
+        touched = await self.connection.fetch(
+            _SQL["touch_lanes"], *columns([rows[key] for key in sorted(rows)], 4), node.node_id, node.epoch
+        )
+        if ordered:
+            await self._insert_ordered(ordered, {row[0]: row[1] for row in touched})
+            self._news.update(f"lane/{row[0]}" for row in touched if row[0] in ordered and not row[2])
+        if lanes:
+            await self._set_health()
+
+    def _ordered_targets(self) -> dict[str, list[NewMessage]]:
+        ordered: dict[str, list[NewMessage]] = {}
+        for new in self.kept_messages():
+            for endpoint_id in new.ordered:
+                ordered.setdefault(endpoint_id, []).append(new)
+        return ordered
+
+    async def _insert_ordered(self, ordered: dict[str, list[NewMessage]], counters: dict[str, int]) -> None:
+        now_ms = self.change.now_ms
+        records = [
+            (new.message.id, endpoint_id, Kind.SCHEDULED.value, new.message.app_id, 0, 0, now_ms, sequence)
+            for endpoint_id, news in ordered.items()
+            for sequence, new in enumerate(news, counters[endpoint_id] - len(news))
+        ]
+        await self.connection.copy_records_to_table("hookline_pending", records=records, columns=ORDERED_COLUMNS)
+
+    async def _set_health(self) -> None:
+        rows = [
+            (one.endpoint_id, one.state, one.open_until_ms, one.failures, one.failing_since_ms)
+            for one in self.change.lanes
+        ]
+        await self.connection.execute(_SQL["set_health"], *columns(list(rows), 5))
+        self._news.update(f"lane/{one.endpoint_id}" for one in self.change.lanes)
+
+    async def bump_routing(self) -> None:
+        """The second half of step 9, last because everybody who changes routing waits for the clock's row."""
+        if self._rerouted:
+            rows = await self.connection.fetch(_SQL["bump_routing"], sorted(self._rerouted))
+            self._news.update(f"routing/{row[0]}" for row in rows)
+
+    async def notify(self) -> None:
+        """At most once: a NOTIFY costs every commit of the server a lock."""
+        if self._news:
+            await self.connection.execute(_SQL["notify"], notification(self._news))
+
+
+def notification(news: set[str]) -> str:
+    """`routing/app_1 lane/ep_2`, or `resync` when that is too long for one notification."""
+    text = " ".join(sorted(news))
+    return text if len(text) <= LONGEST_NOTIFICATION else "resync"
+
+
+def _members(messages: Sequence[NewMessage]) -> str | None:
+    """Who is in the batch: messages with a target that is not ordered."""
+    members = [new.message for new in messages if len(new.message.targets) > len(new.ordered)]
+    return members_to_text(members) if members else None

@@ -1,0 +1,119 @@
+"""What may go: deliveries to deleted endpoints, expired payloads, and whatever is older than the retention.
+
+All in bounded steps, each a transaction; `more` asks for another round. Old messages and attempts go a week at a time
+(see `partitions`), so a row may outlive its retention by up to a week.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hookline.model import AttemptStatus
+from hookline.model.ids import ATTEMPT, MESSAGE, id_at
+from hookline.store.changes import PruneReport
+from hookline.store.postgres import partitions
+from hookline.store.postgres.base import PostgresBase, columns
+from hookline.store.postgres.connections import Connection
+from hookline.store.postgres.endings import end_of, write_ends
+from hookline.store.postgres.failures import retry_contention
+from hookline.store.postgres.paging import ID_MARGIN_MS
+from hookline.store.queries import load_queries
+from hookline.store.records import members_from_text
+
+_SQL = load_queries("postgres", "retention")
+_CLAIMS = load_queries("postgres", "claims")
+
+DAY_MS: Final = 86_400_000
+HOUR_MS: Final = 3_600_000
+TOMBSTONE_MS: Final = HOUR_MS
+
+
+class Pruning(PostgresBase):
+    """What Pruner asks."""
+
+    async def cancel_deleted(self, now_ms: int, limit: int) -> PruneReport:
+        return await retry_contention(lambda: self._cancel_once(now_ms, limit))
+
+    async def _cancel_once(self, now_ms: int, limit: int) -> PruneReport:
+        async with self._upkeep.transaction() as connection:
+            found = await connection.fetch(_SQL["lock_deleted_due"], limit + 1)
+            rows = found[:limit]
+            detail = "No request was made: the endpoint was deleted."
+            ends = [end_of(row, AttemptStatus.CANCELED, "endpoint_deleted", detail, now_ms) for row in rows]
+            await write_ends(connection, rows, ends)
+        return PruneReport(canceled=len(rows), more=len(found) > limit)
+
+    async def expire_payloads(self, now_ms: int, limit: int) -> PruneReport:
+        return await retry_contention(lambda: self._expire_once(now_ms, limit))
+
+    async def _expire_once(self, now_ms: int, limit: int) -> PruneReport:
+        async with self._upkeep.transaction() as connection:
+            found = await connection.fetch(_SQL["lock_expired"], now_ms, limit + 1)
+            expired = [(row[0], row[1]) for row in found[:limit]]
+            if not expired:
+                return PruneReport()
+            names = columns(sorted(expired), 2)
+            await connection.fetch(_SQL["lock_rows_of_messages"], names[1])
+            rows = await connection.fetch(_SQL["list_unsettled"], *names)
+            detail = "No request was made: the payload was removed when its time was up."
+            ends = [end_of(row, AttemptStatus.CANCELED, "payload_expired", detail, now_ms) for row in rows]
+            await write_ends(connection, rows, ends)
+            await connection.execute(_SQL["empty_payloads"], *names)
+            lanes = sorted({row["endpoint_id"] for row in rows})
+            locked = [row[0] for row in await connection.fetch(_CLAIMS["await_lanes"], lanes)]
+            await connection.execute(_CLAIMS["recompute_lanes"], locked)
+        return PruneReport(payloads=len(expired), canceled=len(rows), more=len(found) > limit)
+
+    async def prune(self, before_ms: int, now_ms: int, limit: int) -> PruneReport:
+        await partitions.ensure_partitions(self._upkeep, now_ms)
+        messages, attempts, busy = await partitions.drop_partitions(self._upkeep, before_ms)
+        more_messages, more_attempts = await self._delete_old(before_ms, limit)
+        gone_messages, gone_attempts = await self._delete_applications(now_ms - DAY_MS, limit)
+        async with self._upkeep.transaction() as connection:
+            keys = len(await connection.fetch(_SQL["delete_keys"], now_ms, limit))
+            fanouts_before_ms = before_ms - partitions.WEEK_MS - HOUR_MS
+            await connection.execute(
+                _SQL["delete_fanouts"], fanouts_before_ms, id_at(MESSAGE, before_ms + ID_MARGIN_MS)
+            )
+            await connection.execute(_SQL["delete_dead_nodes"], DAY_MS)
+            await connection.execute(_SQL["delete_tombstones"], TOMBSTONE_MS)
+        return PruneReport(
+            messages=messages + more_messages + gone_messages,
+            attempts=attempts + more_attempts + gone_attempts,
+            keys=keys,
+            more=busy or max(more_messages, more_attempts, gone_messages, gone_attempts, keys) >= limit,
+        )
+
+    async def _delete_old(self, before_ms: int, limit: int) -> tuple[int, int]:
+        """Row by row, from the default partitions."""
+        async with self._upkeep.transaction() as connection:
+            members = await _members(connection)
+            messages = await connection.fetch(
+                _SQL["delete_old_messages"], id_at(MESSAGE, before_ms + ID_MARGIN_MS), before_ms, members, limit
+            )
+            attempts = await connection.fetch(
+                _SQL["delete_old_attempts"], id_at(ATTEMPT, before_ms + ID_MARGIN_MS), before_ms, limit
+            )
+        return len(messages), len(attempts)
+
+    async def _delete_applications(self, deleted_before_ms: int, limit: int) -> tuple[int, int]:
+        """What applications left that were deleted long enough ago for every delivery to have been canceled."""
+        async with self._upkeep.transaction() as connection:
+            members = await _members(connection)
+            messages = await connection.fetch(_SQL["delete_messages_of_deleted"], deleted_before_ms, members, limit)
+            attempts = await connection.fetch(_SQL["delete_attempts_of_deleted"], deleted_before_ms, limit)
+            endpoints = await connection.fetch(_SQL["delete_gone_endpoints"], deleted_before_ms, limit)
+            await connection.execute(_SQL["delete_lanes"], [row[0] for row in endpoints])
+            gone = [
+                row[0] for row in await connection.fetch(_SQL["delete_gone_applications"], deleted_before_ms, limit)
+            ]
+            if gone:
+                await connection.execute(_SQL["delete_api_keys_of"], gone)
+                await connection.execute(_SQL["delete_fanouts_of"], gone)
+        return len(messages), len(attempts)
+
+
+async def _members(connection: Connection) -> list[str]:
+    """Messages that a batch still owes."""
+    rows = await connection.fetch(_SQL["list_members"])
+    return [message_id for row in rows for _, message_id in members_from_text(row[0])]

@@ -1,0 +1,154 @@
+-- Messages, attempts, where deliveries stand, the outbox. /*direction*/ is replaced by ASC or DESC.
+-- A list goes from $1 to $2 (exclusive), at most $3; with a filter also from $4 to $5 (inclusive), a window of rows
+-- that `..._window` finds the end of.
+
+-- name: find_message
+SELECT m.app_id, m.id, m.org_id, m.event_type, m.event_id, m.channels, m.payload,
+       COALESCE(f.endpoint_ids, m.targets), m.note, m.created_at_ms, m.payload_expires_at_ms, m.payload_expired
+FROM hookline_messages m
+LEFT JOIN hookline_fanouts f ON f.hash = CASE WHEN m.targets LIKE '#%' THEN substr(m.targets, 2) END
+WHERE m.app_id = $1 AND m.id = $2 AND m.org_id = $3;
+
+-- name: find_message_id_by_event
+-- By key as long as there is one; then the newest that had it.
+SELECT message_id FROM hookline_message_keys WHERE org_id = $1 AND app_id = $2 AND key = 'event:' || $3
+UNION ALL
+(SELECT id FROM hookline_messages WHERE org_id = $1 AND app_id = $2 AND event_id = $3 ORDER BY id DESC LIMIT 1)
+LIMIT 1;
+
+-- name: list_messages
+SELECT m.id, m.app_id, m.id, m.org_id, m.event_type, m.event_id, m.channels, m.payload,
+       COALESCE(f.endpoint_ids, m.targets), m.note, m.created_at_ms, m.payload_expires_at_ms, m.payload_expired
+FROM hookline_messages m
+LEFT JOIN hookline_fanouts f ON f.hash = CASE WHEN m.targets LIKE '#%' THEN substr(m.targets, 2) END
+WHERE m.org_id = $6 AND m.app_id = $7
+  AND m.id > $1 AND m.id < $2 AND m.id >= $4 AND m.id <= $5
+  AND ($8::text[] IS NULL OR m.event_type = ANY ($8))
+  AND ($9::text IS NULL OR strpos(',' || m.channels || ',', ',' || $9 || ',') > 0)
+  AND ($10::bigint IS NULL OR m.created_at_ms >= $10)
+  AND ($11::bigint IS NULL OR m.created_at_ms < $11)
+  AND ($14::text IS NULL OR strpos(',' || COALESCE(f.endpoint_ids, m.targets) || ',', ',' || $14 || ',') > 0)
+  AND (($12::bigint IS NULL AND $13::bigint IS NULL) OR EXISTS (
+      SELECT 1 FROM hookline_attempts t
+      WHERE t.message_id = m.id
+        AND ($14::text IS NULL OR t.endpoint_id = $14)
+        AND ($12::bigint IS NULL OR t.status = $12)
+        AND ($13::bigint IS NULL OR t.response_status / 100 * 100 = $13)))
+ORDER BY m.id /*direction*/ LIMIT $3;
+
+-- name: list_messages_window
+SELECT id FROM hookline_messages
+WHERE app_id = $5 AND id > $1 AND id < $2 AND id >= $3 AND id <= $4
+ORDER BY id /*direction*/ OFFSET $6 LIMIT 1;
+
+-- name: find_attempt
+SELECT id, app_id, message_id, endpoint_id, kind, number, url, status, final, reason, detail, response_status,
+       response_body, duration_ms, created_at_ms, next_attempt_at_ms
+FROM hookline_attempts
+WHERE message_id = $3 AND id = $4 AND app_id = $2
+  AND EXISTS (SELECT 1 FROM hookline_applications a WHERE a.id = $2 AND a.org_id = $1);
+
+-- name: list_attempts_of_message
+SELECT t.id, t.id, t.app_id, t.message_id, t.endpoint_id, t.kind, t.number, t.url, t.status, t.final, t.reason, t.detail,
+       t.response_status, t.response_body, t.duration_ms, t.created_at_ms, t.next_attempt_at_ms
+FROM hookline_attempts t
+WHERE t.message_id = $15 AND t.app_id = $7
+  AND EXISTS (SELECT 1 FROM hookline_applications a WHERE a.id = $7 AND a.org_id = $6)
+  AND t.id > $1 AND t.id < $2 AND t.id >= $4 AND t.id <= $5
+  AND ($14::text IS NULL OR t.endpoint_id = $14)
+  AND ($12::bigint IS NULL OR t.status = $12)
+  AND ($13::bigint IS NULL OR t.response_status / 100 * 100 = $13)
+  AND ($10::bigint IS NULL OR t.created_at_ms >= $10)
+  AND ($11::bigint IS NULL OR t.created_at_ms < $11)
+  AND (($8::text[] IS NULL AND $9::text IS NULL) OR EXISTS (
+      SELECT 1 FROM hookline_messages m
+      WHERE m.app_id = t.app_id AND m.id = t.message_id
+        AND ($8::text[] IS NULL OR m.event_type = ANY ($8))
+        AND ($9::text IS NULL OR strpos(',' || m.channels || ',', ',' || $9 || ',') > 0)))
+ORDER BY t.id /*direction*/ LIMIT $3;
+
+-- name: list_attempts_of_message_window
+SELECT id FROM hookline_attempts
+WHERE message_id = $5 AND id > $1 AND id < $2 AND id >= $3 AND id <= $4
+ORDER BY id /*direction*/ OFFSET $6 LIMIT 1;
+
+-- name: list_attempts_of_endpoint
+SELECT t.id, t.id, t.app_id, t.message_id, t.endpoint_id, t.kind, t.number, t.url, t.status, t.final, t.reason, t.detail,
+       t.response_status, t.response_body, t.duration_ms, t.created_at_ms, t.next_attempt_at_ms
+FROM hookline_attempts t
+WHERE t.endpoint_id = $15 AND t.app_id = $7
+  AND EXISTS (SELECT 1 FROM hookline_applications a WHERE a.id = $7 AND a.org_id = $6)
+  AND t.id > $1 AND t.id < $2 AND t.id >= $4 AND t.id <= $5
+  AND ($14::text IS NULL OR t.endpoint_id = $14)
+  AND ($12::bigint IS NULL OR t.status = $12)
+  AND ($13::bigint IS NULL OR t.response_status / 100 * 100 = $13)
+  AND ($10::bigint IS NULL OR t.created_at_ms >= $10)
+  AND ($11::bigint IS NULL OR t.created_at_ms < $11)
+  AND (($8::text[] IS NULL AND $9::text IS NULL) OR EXISTS (
+      SELECT 1 FROM hookline_messages m
+      WHERE m.app_id = t.app_id AND m.id = t.message_id
+        AND ($8::text[] IS NULL OR m.event_type = ANY ($8))
+        AND ($9::text IS NULL OR strpos(',' || m.channels || ',', ',' || $9 || ',') > 0)))
+ORDER BY t.id /*direction*/ LIMIT $3;
+
+-- name: list_attempts_of_endpoint_window
+SELECT id FROM hookline_attempts
+WHERE endpoint_id = $5 AND id > $1 AND id < $2 AND id >= $3 AND id <= $4
+ORDER BY id /*direction*/ OFFSET $6 LIMIT 1;
+
+-- name: find_targets
+SELECT COALESCE(f.endpoint_ids, m.targets)
+FROM hookline_messages m
+LEFT JOIN hookline_fanouts f ON f.hash = CASE WHEN m.targets LIKE '#%' THEN substr(m.targets, 2) END
+WHERE m.app_id = $1 AND m.id = $2 AND m.org_id = $3;
+
+-- name: list_standing
+-- Ends and rows in one statement, so that a delivery which moves from one to the other is seen exactly once.
+SELECT true AS is_end, endpoint_id, kind, status, final, reason, 0::bigint, 0::bigint, false, false, id
+FROM hookline_attempts WHERE message_id = $1
+UNION ALL
+SELECT false, p.endpoint_id, p.kind, 0, false, '', p.attempts, p.due_at_ms, p.lease_node IS NOT NULL,
+       (e.status = 'enabled' AND e.deleted_at_ms IS NULL) IS TRUE, ''
+FROM hookline_pending p LEFT JOIN hookline_endpoints e ON e.id = p.endpoint_id
+WHERE p.message_id = $1 AND p.kind = 'scheduled'
+ORDER BY 11;
+
+-- name: hold_message
+-- Keeps the week of this message from being dropped until the new row is there to see.
+SELECT 1 FROM hookline_messages WHERE app_id = $1 AND id = $2 AND org_id = $3 FOR KEY SHARE;
+
+-- name: find_live_endpoint
+SELECT 1 FROM hookline_endpoints WHERE id = $1 AND org_id = $2 AND app_id = $3 AND deleted_at_ms IS NULL;
+
+-- name: insert_resend
+INSERT INTO hookline_pending AS p (message_id, endpoint_id, kind, app_id, attempts, rescues, due_at_ms)
+VALUES ($1, $2, 'manual', $3, 0, 0, $4)
+ON CONFLICT (message_id, endpoint_id, kind) DO UPDATE SET due_at_ms = LEAST(p.due_at_ms, excluded.due_at_ms);
+
+-- name: count_backlog
+-- One look at each row; endpoints are asked for once each.
+SELECT COALESCE(sum(due) FILTER (WHERE live), 0)::bigint,
+       COALESCE(sum(free - due) FILTER (WHERE live), 0)::bigint,
+       COALESCE(sum(leased), 0)::bigint,
+       COALESCE(sum(free) FILTER (WHERE NOT live), 0)::bigint,
+       min(oldest) FILTER (WHERE live),
+       (SELECT count(*) FROM hookline_batches WHERE node_id <> '')
+FROM (
+    SELECT p.*, EXISTS (SELECT 1 FROM hookline_endpoints e
+                        WHERE e.id = p.endpoint_id AND e.status = 'enabled' AND e.deleted_at_ms IS NULL) AS live
+    FROM (
+        SELECT endpoint_id,
+               count(*) FILTER (WHERE lease_node IS NULL) AS free,
+               count(*) FILTER (WHERE lease_node IS NOT NULL) AS leased,
+               count(*) FILTER (WHERE lease_node IS NULL AND due_at_ms <= $1) AS due,
+               min(due_at_ms) FILTER (WHERE lease_node IS NULL AND due_at_ms <= $1) AS oldest
+        FROM hookline_pending GROUP BY endpoint_id
+    ) AS p
+) AS by_endpoint;
+
+-- name: read_outbox
+SELECT id, org_id, app, event_type, payload, event_id, channels FROM hookline_outbox
+WHERE refused_at_ms IS NULL ORDER BY id LIMIT $1;
+
+-- name: refuse_outbox
+UPDATE hookline_outbox SET error = $2, refused_at_ms = $3 WHERE id = $1;
