@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,9 @@ def postgres_template(postgres_server: PostgresServer) -> Iterator[str]:
         await store.migrate()
         await store.close()
 
-    asyncio.run(migrate())
+    # In a thread of its own: this one runs the event loop of the test that asks first.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(migrate())).result()
     yield name
     postgres_server.drop_database(name)
 
