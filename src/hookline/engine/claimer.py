@@ -4,7 +4,8 @@
                                               └──none──> asleep until the next lane is due
 
 The `lanes` rows say which endpoints have something due and are not held, so a dead endpoint's million rows are never
-looked at. Open lanes are the Prober's.
+looked at. Open lanes are the Prober's. What one round may claim is shared out among the lanes with room, those that
+waited longest for their share first, so that one endpoint's long backlog delays no other endpoint's retry.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from hookline.store.changes import Claimed, DueLane, Want
 from hookline.store.protocol import EngineStore
 
 SHORTEST_SLEEP_S = 0.01
+MOST_LANES = 20_000  # looked at in one round, when so many are due at once
+ANY_TIME_MS = 2**62
 EMPTY_HANDED_S = 0.25  # a lane that was due but gave nothing (another node was faster) is left alone for so long
 
 
@@ -39,7 +42,9 @@ class Claimer(Background):
         self._options = options
         self._empty_until_s: dict[str, float] = {}
         self._full: set[str] = set()  # due lanes that had no room: worth a wake when a slot is free
-        self._planned_ms = 0
+        self._served: dict[str, int] = {}  # in which round a due lane last got something
+        self._round = 0
+        self._planned_ms = ANY_TIME_MS
 
     def note_due(self, due_at_ms: int) -> None:
         """A row was written that is due then; wake up for it if it is earlier than planned."""
@@ -54,42 +59,67 @@ class Claimer(Background):
         if self._dispatcher.halted or not self._lease.valid() or self._dispatcher.stopping:
             return self._options.claim_poll_s
         now_ms = self._clock.now_ms()
-        due = await self._store.due_lanes(self._lease.node, now_ms, self._options.claim_lanes)
-        wants = self._wants(due)
+        self._planned_ms = ANY_TIME_MS  # what becomes due while we look is not missed: it wakes us
+        wants = self._wants(await self.list_due(now_ms))
         if wants:
             claimed = await self.bring(wants)
             self._note_empty(wants, claimed)
             if claimed:
-                self._planned_ms = 0
                 return 0.0
         return await self._until_next(now_ms)
+
+    async def list_due(self, now_ms: int) -> list[DueLane]:
+        """Lanes with something due. Many that cannot take anything now must not hide the ones behind them: look on."""
+        limit = self._options.claim_lanes
+        while True:
+            due = await self._store.due_lanes(self._lease.node, now_ms, limit)
+            if len(due) < limit or limit >= MOST_LANES:
+                return due
+            limit = min(4 * limit, MOST_LANES)
 
     async def bring(self, wants: list[Want]) -> list[Claimed]:
         """Claim and hand to the dispatcher."""
         node = self._lease.node
         claimed = await self._store.claim(node, wants, self._clock.now_ms())
-        for one in claimed:
-            self._dispatcher.offer(
-                Delivery(one.message, one.endpoint_id, node.epoch, kind=one.kind, number=one.attempts + 1, has_row=True)
-            )
+        self._dispatcher.offer_all(
+            Delivery(one.message, one.endpoint_id, node.epoch, kind=one.kind, number=one.attempts + 1, has_row=True)
+            for one in claimed
+        )
         return claimed
 
     def _wants(self, due: list[DueLane]) -> list[Want]:
         now_ms, now_s = self._clock.now_ms(), self._clock.monotonic_s()
         self._empty_until_s = {key: until for key, until in self._empty_until_s.items() if until > now_s}
         self._full.clear()
-        left = self._options.max_claim
-        wants = []
+        rooms: list[tuple[DueLane, int]] = []
         for one in due:
             if one.health.state != LaneState.CLOSED.value or one.endpoint_id in self._empty_until_s:
                 continue
             lane = self._dispatcher.lane(one.endpoint_id, one.app_id, ordered=one.ordered)
-            room = min(lane.room(now_ms), left)
-            if room <= 0:
+            lane.adopt(one.health)
+            lane.try_again(now_ms)
+            room = lane.room(now_ms)
+            if room <= 0 or (lane.queue and self._dispatcher.crowded):
                 self._full.add(one.endpoint_id)
-                continue
-            left -= room
-            wants.append(Want(one.endpoint_id, room, one.ordered))
+            else:
+                rooms.append((one, room))
+        return self._share_out(rooms)
+
+    def _share_out(self, rooms: list[tuple[DueLane, int]]) -> list[Want]:
+        """An equal share for each, longest unserved first; what some have no room for goes to the next."""
+        self._round += 1
+        rooms.sort(key=lambda item: self._served.get(item[0].endpoint_id, 0))  # stable: else longest due first
+        served = {one.endpoint_id: self._served[one.endpoint_id] for one, _ in rooms if one.endpoint_id in self._served}
+        left = self._options.max_claim
+        wants = []
+        for index, (one, room) in enumerate(rooms):
+            take = min(room, max(1, left // (len(rooms) - index)))
+            if left < take:
+                break
+            left -= take
+            served[one.endpoint_id] = self._round
+            wants.append(Want(one.endpoint_id, take, one.ordered))
+        self._served = served
         return wants
 
     def _note_empty(self, wants: list[Want], claimed: list[Claimed]) -> None:

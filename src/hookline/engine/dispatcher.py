@@ -4,18 +4,22 @@
        ├──queue has room─────────────────> waits in its lane's queue
        ├──no room, lane held or open─────> spilled to `pending`, due when the lane may send again
        ├──endpoint paused or disabled────> spilled to `pending`, parked there
-       └──endpoint deleted───────────────> canceled
+       └──endpoint deleted───────────────> spilled to `pending`, canceled there by the Pruner
 
 Lanes that have something to send and a free slot stand in a circle; whenever a request ends anywhere, the circle moves
 on by one start for each free place. So a slow endpoint fills its own slots and nobody else's. Nothing starts while
 outcomes cannot be recorded or the lease has ended: the dispatcher is then *halted* and the circle waits.
+
+Our own table of endpoints may be behind another node's, so what it says of a delivery that cannot be sent is never
+final: the row in `pending` is judged by the database.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import Protocol
 
@@ -24,12 +28,18 @@ from hookline.clock import Clock
 from hookline.dialects import AttemptContext, DialectError
 from hookline.egress import Failure, Reason, Request, Response, Transport
 from hookline.engine.delivery import Delivery
-from hookline.engine.lane import Lane, LaneState
+from hookline.engine.lane import Lane
 from hookline.engine.lease import Lease
 from hookline.engine.options import EngineOptions
 from hookline.engine.routing import Route, Routing
-from hookline.model import EndpointStatus
+from hookline.errors import HooklineError
+from hookline.model import Kind
 from hookline.signatures import SignatureError
+
+log = logging.getLogger("hookline.engine.dispatcher")
+
+MANUAL_NUMBER = -1  # what an attempt that somebody asked for counts as
+AGAIN_MS = 1_000  # after a mishap of our own, a delivery waits so long
 
 Answer = Response | Failure
 
@@ -37,8 +47,10 @@ Answer = Response | Failure
 class Recorder(Protocol):
     """What the dispatcher asks of whoever writes things down."""
 
-    def record(self, delivery: Delivery, lane: Lane, route: Route, answer: Answer) -> None: ...
-    def cancel(self, delivery: Delivery, reason: str) -> None: ...
+    def record(self, delivery: Delivery, lane: Lane, route: Route, answer: Answer) -> bool:
+        """True when the delivery stays the head of its ordered lane: what waits behind it cannot go on."""
+        ...
+
     def spill(self, delivery: Delivery, due_at_ms: int) -> None: ...
     def tell_health(self, lane: Lane) -> None: ...
 
@@ -58,6 +70,7 @@ class Dispatcher:
         self.lanes: dict[str, Lane] = {}
         self.in_flight = 0
         self.on_slots_free: Callable[[str], None] = lambda _endpoint_id: None  # the Claimer likes to know
+        self._queued = 0
         self._circle: deque[Lane] = deque()
         self._halted: set[str] = set()
         self._loads: set[asyncio.Task[None]] = set()
@@ -71,17 +84,26 @@ class Dispatcher:
         lane = self.lanes.get(endpoint_id)
         if lane is None:
             lane = self.lanes[endpoint_id] = Lane(endpoint_id, app_id, self._options, ordered=ordered)
+        elif lane.ordered != ordered:
+            lane.become(ordered=ordered)
         return lane
 
     def queued(self) -> int:
-        return sum(len(lane.queue) for lane in self.lanes.values())
+        return self._queued
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so much waits in memory that only lanes that can send at once should get more."""
+        return self._queued >= self._options.max_queued
+
+    @property
+    def _free(self) -> int:
+        return self._options.max_in_flight - self.in_flight
 
     def congestion(self) -> int:
         """Deliveries that wait for this process, not for a slow receiver."""
-        if len(self._circle) == 1:
-            lane = self._circle[0]
-            return len(lane.queue) if lane.brisk else 0
-        return sum(len(lane.queue) for lane in self.lanes.values() if lane.queue and lane.brisk)
+        now_s = self._clock.monotonic_s()
+        return sum(len(lane.queue) for lane in self.lanes.values() if lane.queue and lane.brisk(now_s))
 
     def halt(self, why: str) -> None:
         """Start nothing new. Reasons add up; each is lifted by `resume` with the same word."""
@@ -100,36 +122,61 @@ class Dispatcher:
 
     def offer_all(self, deliveries: Iterable[Delivery]) -> None:
         for delivery in deliveries:
-            self.offer(delivery)
+            try:
+                self.offer(delivery)
+            except Exception:
+                # Failure policy: open. A mistake of ours with one delivery; it waits in `pending`, the others go on.
+                log.exception("cannot be dispatched", extra={"action": "dispatch_failed"})
+                self.recorder.spill(delivery, self._clock.now_ms() + AGAIN_MS)
 
     def offer(self, delivery: Delivery) -> None:
         """Take a delivery that is leased to this node. It ends in an outcome or in `pending`, never nowhere."""
+        if delivery.epoch != self._lease.epoch:
+            return  # this node was declared dead since: whoever rescued the delivery owes it now
         table = self._routing.cached(delivery.message.app_id)
         if table is None:
-            task = asyncio.get_running_loop().create_task(self._offer_when_loaded(delivery))
-            self._loads.add(task)
-            task.add_done_callback(self._loads.discard)
+            self._load(self._offer_when_loaded(delivery))
             return
         route = table.routes.get(delivery.endpoint_id)
-        if route is None:
-            self.recorder.cancel(delivery, "endpoint_deleted")
-            return
-        lane = self.lanes.get(delivery.endpoint_id)
-        if lane is None:
-            lane = self.lane(delivery.endpoint_id, delivery.message.app_id, ordered=route.endpoint.ordered)
         now_ms = self._clock.now_ms()
-        if self.stopping or route.endpoint.status is not EndpointStatus.ENABLED:
+        if self.stopping:
             self.recorder.spill(delivery, now_ms)
-        elif not lane.sends(now_ms):
+            return
+        if route is None or not route.enabled:
+            self._not_sent_now(delivery)
+            return
+        lane = self.lane(delivery.endpoint_id, delivery.message.app_id, ordered=route.endpoint.ordered)
+        if lane.updated_at_ms != route.endpoint.updated_at_ms:
+            lane.meet(route.endpoint.updated_at_ms)
+        lane.try_again(now_ms)
+        if not lane.sends(now_ms):
             self.recorder.spill(delivery, lane.hold_until_ms)
-        elif len(lane.queue) >= self._options.lane_queue and not delivery.has_row:
+        elif not delivery.has_row and self._is_full(lane):
             self.recorder.spill(delivery, now_ms)
         else:
             lane.queue.append(delivery)
-            if not lane.waiting and lane.has_slot():
+            self._queued += 1
+            if not lane.waiting and lane.has_slot(self._free):
                 lane.waiting = True
                 self._circle.append(lane)
             self._turn()
+
+    def _is_full(self, lane: Lane) -> bool:
+        if self.crowded:  # a lane that can send at once is not made to pay for those that cannot
+            return bool(lane.queue) or not lane.has_slot(self._free)
+        return len(lane.queue) >= self._options.lane_queue
+
+    def _not_sent_now(self, delivery: Delivery) -> None:
+        """Its endpoint is gone, paused or disabled, as far as we know."""
+        if delivery.has_row:
+            # The database has just called this endpoint enabled: it is our table that is old, so load a new one.
+            self._routing.invalidate(delivery.message.app_id)
+        self.recorder.spill(delivery, self._clock.now_ms())
+
+    def _load(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._loads.add(task)
+        task.add_done_callback(self._loads.discard)
 
     async def _offer_when_loaded(self, delivery: Delivery) -> None:
         try:
@@ -137,10 +184,10 @@ class Dispatcher:
         except Exception:  # noqa: BLE001
             # Failure policy: open. Without the endpoints nothing can be sent now; the delivery waits in `pending`
             # (the spill itself waits for the database), so nothing is lost.
-            self.recorder.spill(delivery, self._clock.now_ms() + 1_000)
+            self.recorder.spill(delivery, self._clock.now_ms() + AGAIN_MS)
             return
         if table is None:
-            self.recorder.cancel(delivery, "application_deleted")
+            self.recorder.spill(delivery, self._clock.now_ms())  # the application is gone
         elif self._routing.cached(delivery.message.app_id) is None:
             self.recorder.spill(delivery, self._clock.now_ms())  # it changes faster than we load
         else:
@@ -153,18 +200,19 @@ class Dispatcher:
             if not self._lease.valid():
                 return
             lane = circle.popleft()
-            if not lane.queue or not lane.has_slot() or not lane.sends(self._clock.now_ms()):
+            sends = lane.sends(self._clock.now_ms())
+            if not lane.queue or not sends or not lane.has_slot(self._free):
                 lane.waiting = False
-                if lane.queue and not lane.sends(self._clock.now_ms()):
+                if not sends:
                     self.flush(lane)
                 continue
-            delivery = lane.queue.popleft()
-            wait_s = self._start(lane, delivery)
+            wait_s = self._wait_of(lane)
             if wait_s > 0:
-                lane.queue.appendleft(delivery)
                 asyncio.get_running_loop().call_later(wait_s, self._return_to_circle, lane)
                 continue  # `waiting` stays true: the timer brings the lane back
-            if lane.queue and lane.has_slot():
+            self._queued -= 1
+            self._start(lane, lane.queue.popleft())
+            if lane.queue and lane.has_slot(self._free):
                 circle.append(lane)
             else:
                 lane.waiting = False
@@ -173,47 +221,57 @@ class Dispatcher:
         self._circle.append(lane)
         self._turn()
 
-    def _start(self, lane: Lane, delivery: Delivery) -> float:
-        """Start one request. Returns the seconds to wait instead when the endpoint's rate says so, else 0."""
+    def _wait_of(self, lane: Lane) -> float:
+        """The seconds until the lane's rate lets the next request go."""
+        if not lane.throttle_rate:
+            return 0.0
+        return max(0.0, lane.next_start_s - self._clock.monotonic_s())
+
+    def _start(self, lane: Lane, delivery: Delivery) -> None:
+        """Start one request."""
         table = self._routing.cached(delivery.message.app_id)
         if table is None:
             self.offer(delivery)  # loads the table first
-            return 0.0
+            return
         route = table.routes.get(delivery.endpoint_id)
-        if route is None:
-            self.recorder.cancel(delivery, "endpoint_deleted")
-            return 0.0
-        if not route.enabled:
-            self.recorder.spill(delivery, self._clock.now_ms())
-            return 0.0
-        rate = route.endpoint.throttle_rate
-        if rate:
-            now_s = self._clock.monotonic_s()
-            if lane.next_start_s > now_s:
-                return lane.next_start_s - now_s
-            lane.next_start_s = max(lane.next_start_s, now_s - 1 / rate) + 1 / rate
+        if route is None or not route.enabled:
+            self._not_sent_now(delivery)
+            return
+        now_s = self._clock.monotonic_s()
+        lane.throttle_rate = route.endpoint.throttle_rate
+        if lane.throttle_rate:
+            lane.next_start_s = max(lane.next_start_s, now_s - 1 / lane.throttle_rate) + 1 / lane.throttle_rate
+        if not lane.in_flight:
+            lane.quiet_since_s = now_s
         lane.in_flight += 1
         self.in_flight += 1
         self._idle.clear()
         done = partial(self._done, lane, delivery, route)
+        number = MANUAL_NUMBER if delivery.kind is Kind.MANUAL else delivery.number
         try:
-            built = route.prepared.build(
-                delivery.message, AttemptContext(number=delivery.number, now_ms=self._clock.now_ms())
-            )
+            built = route.prepared.build(delivery.message, AttemptContext(number=number, now_ms=self._clock.now_ms()))
+            request = Request(built.method, built.url, built.headers, built.body, route.policy.timeout_s)
         except (DialectError, SignatureError) as error:
             asyncio.get_running_loop().call_soon(done, Failure(Reason.INVALID_REQUEST, error.message))
-            return 0.0
-        request = Request(built.method, built.url, built.headers, built.body, route.policy.timeout_s)
+            return
+        except Exception as error:
+            # Failure policy: open. A mistake of ours in building one request is that delivery's failed attempt.
+            log.exception("a request cannot be built", extra={"action": "build_failed"})
+            detail = f"The request could not be built ({type(error).__name__})."
+            asyncio.get_running_loop().call_soon(done, Failure(Reason.INVALID_REQUEST, detail))
+            return
         self._transport.start(request, done)
-        return 0.0
 
     def _done(self, lane: Lane, delivery: Delivery, route: Route, answer: Answer) -> None:
         crashpoints.reach("after_send_before_record")
         lane.in_flight -= 1
         self.in_flight -= 1
-        self.recorder.record(delivery, lane, route, answer)
+        lane.quiet_since_s = self._clock.monotonic_s()
+        stays = self.recorder.record(delivery, lane, route, answer)
         if not lane.ordered:  # an ordered lane goes on when the outcome is on disk
             self._go_on(lane)
+        elif stays:
+            self.flush(lane)
         if self._circle:
             self._turn()
         if not self.in_flight:
@@ -228,36 +286,48 @@ class Dispatcher:
         if lane.queue:
             if not lane.sends(self._clock.now_ms()):
                 self.flush(lane)
-            elif not lane.waiting and lane.has_slot():
+            elif not lane.waiting and lane.has_slot(self._free):
                 lane.waiting = True
                 self._circle.append(lane)
-        elif lane.has_slot():
+        elif lane.has_slot(self._free):
             self.on_slots_free(lane.endpoint_id)
 
     def flush(self, lane: Lane) -> None:
         """What waits in a lane that may not send now goes to `pending`, due when it may again."""
         due_at_ms = max(self._clock.now_ms(), lane.hold_until_ms)
+        self._queued -= len(lane.queue)
         while lane.queue:
             self.recorder.spill(lane.queue.popleft(), due_at_ms)
 
     # Health, stopping
 
     def refresh(self, app_id: str) -> None:
-        """Endpoints of an application changed: its lanes start afresh where an endpoint came back."""
-        for lane in [lane for lane in self.lanes.values() if lane.app_id == app_id]:
-            if lane.state is not LaneState.HALF_OPEN:
-                lane.returned()
+        """Endpoints of an application changed: their lanes start afresh, those of the others stay as they are."""
+        now_ms = self._clock.now_ms()
+        if any(lane.app_id == app_id and lane.troubled(now_ms) for lane in self.lanes.values()):
+            self._load(self._refresh(app_id))
+
+    async def _refresh(self, app_id: str) -> None:
+        try:
+            table = await self._routing.get(app_id)
+        except HooklineError as error:
+            # Failure policy: open. A troubled lane recovers by its own probes, a little later.
+            log.info("lanes not refreshed", extra={"action": "refresh_failed", "reason": error.message})
+            return
+        for lane in self.lanes.values():
+            route = table.routes.get(lane.endpoint_id) if table is not None else None
+            if route is not None:
+                lane.meet(route.endpoint.updated_at_ms)
 
     def forget_idle_lanes(self) -> None:
         """Memory follows what is in use: lanes that rest and are healthy are made again when needed."""
         now_ms = self._clock.now_ms()
-        for endpoint_id in [
-            key for key, lane in self.lanes.items() if lane.idle and lane.hold_until_ms <= now_ms and not lane.failures
-        ]:
+        for endpoint_id in [key for key, lane in self.lanes.items() if lane.idle and not lane.troubled(now_ms)]:
             del self.lanes[endpoint_id]
 
     def drop_queues(self) -> list[Delivery]:
         """Empty every queue without a word (the lease is gone); returns what was in them."""
+        self._queued = 0
         dropped = [delivery for lane in self.lanes.values() for delivery in lane.queue]
         for lane in self.lanes.values():
             lane.queue.clear()

@@ -5,7 +5,8 @@
     running ──lease ended──> cut: requests aborted ──renewed or refenced──> running
     running ──stop──> draining: nothing new; in flight until the grace ends ──> leases given back, stopped
 
-`role` `api` accepts and dispatches what it accepted; `worker` claims, rescues, relays and prunes; `all` does both.
+`role` `api` accepts, relays and dispatches what it accepted; `worker` claims, probes, rescues and prunes; `all` does
+both.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ from hookline.store.protocol import Store
 log = logging.getLogger("hookline.engine")
 
 Role = Literal["all", "api", "worker"]
+
+TIDY_LANES_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ class Engine:
         )
         self.ingest = Ingest(self.committer, self.routing, self.options, self.stats)
         self.claimer = Claimer(store, self.dispatcher, self.lease, self.clock, self.options)
-        self.prober = Prober(store, self.dispatcher, self.claimer, self.lease, self.clock, self.options)
+        self.prober = Prober(self.dispatcher, self.claimer, self.lease, self.clock, self.options)
         self.rescuer = Rescuer(
             store,
             self.committer.batches,
@@ -104,6 +107,7 @@ class Engine:
             self.stats,
             on_rescued=self.claimer.wake,
             sweep=self.recorder.spill_stragglers,
+            others=role != "api",
         )
         self.relay = Relay(store, self.ingest, self.clock, self.options)
         self.pruner = Pruner(store, self.clock, self.options)
@@ -114,6 +118,7 @@ class Engine:
         self._draining = False
         self._running = False
         self._was_cut = False
+        self._tidied_s = self.clock.monotonic_s()
         self._refencing = asyncio.Lock()
         self.dispatcher.recorder = self.recorder
         self.dispatcher.on_slots_free = self.claimer.note_slot
@@ -131,7 +136,12 @@ class Engine:
         self.committer.start()
         self.heartbeat.start()
         if self.role != "api":
-            rescued = await self.rescuer.rescue_all()
+            try:
+                rescued = await self.rescuer.rescue_all()
+            except BaseException:
+                await self.heartbeat.stop()
+                await self.committer.stop()
+                raise
             if rescued:
                 log.info("rescued", extra={"action": "rescued", "deliveries": rescued})
         for service in self._services():
@@ -168,7 +178,7 @@ class Engine:
 
     def _services(self) -> list[Background]:
         if self.role == "api":
-            return [self.relay]
+            return [self.rescuer, self.relay]
         services: list[Background] = [self.claimer, self.prober, self.rescuer, self.pruner]
         return services if self.role == "worker" else [*services, self.relay]
 
@@ -238,7 +248,10 @@ class Engine:
 
     async def _make_room(self) -> None:
         """Acceptance outruns delivery: let deliveries go first for a moment."""
-        if self.dispatcher.congestion() > self.options.congestion_threshold and not self._draining:
+        threshold = self.options.congestion_threshold
+        if self._draining or self.dispatcher.queued() <= threshold:  # the usual case: nothing to count
+            return
+        if self.dispatcher.congestion() > threshold:
             await asyncio.sleep(self.options.congestion_pause_s)
 
     # Lease
@@ -256,6 +269,10 @@ class Engine:
             self._was_cut = False
             self.rescuer.wait_a_lease()
         self.dispatcher.resume("lease")
+        now_s = self.clock.monotonic_s()
+        if now_s - self._tidied_s >= TIDY_LANES_EVERY_S:
+            self._tidied_s = now_s
+            self.dispatcher.forget_idle_lanes()
 
     async def refence(self) -> None:
         """This node was declared dead: a new epoch, and nothing of the old one is ours any more.
@@ -276,6 +293,7 @@ class Engine:
             asked_at_s = self.clock.monotonic_s()
             node = await self.store.register_node(self.node_id, self.options.lease_s)
             self.lease.renewed(node, asked_at_s)
+            self.rescuer.wait_a_lease()  # those who were away together come back together
             log.warning("declared dead, registered again", extra={"action": "refenced", "epoch": node.epoch})
         self.dispatcher.resume("lease")
 

@@ -1,10 +1,11 @@
 """The lane: what stands between one endpoint and everybody else.
 
     closed ──`breaker_failures` in a row, over `breaker_failing_s`──> open until t
-    open ──t passed, the Prober claims one──> half open ──success──> closed
-                                                 └──failure──> open, twice as long
+    open ──t passed, the Prober claims one or a fresh one comes──> half open ──success──> closed
+                                                                       └──failure──> open, twice as long
 
-A lane bounds the requests in flight (`limit`), paces them (`throttle_rate` a second), and holds a bounded queue; what
+A lane bounds the requests in flight (`limit`, and a share of the places that are free in all, so that many hanging
+endpoints leave room for the others), paces them (`throttle_rate` a second), and holds a bounded queue; what
 does not fit becomes `pending`. A closed lane can be *held* until a moment: a receiver that answers 429, 502, 503 or
 504 asks for that, and its limit is halved; each success lifts the limit by one. While a lane is held or open it sends
 nothing, so what would wait for more than a moment goes to `pending`, where the other nodes see it too.
@@ -24,6 +25,7 @@ from hookline.store.changes import LaneHealth
 
 BRISK_MS = 250.0  # a lane that answers faster than this waits for us, not we for it
 _EWMA_WEIGHT = 0.2
+SHARE = 4  # a lane may have as many requests in flight as a quarter of the places that are still free
 
 
 class LaneState(StrEnum):
@@ -49,7 +51,10 @@ class Lane:
         "open_for_s",
         "ordered",
         "queue",
+        "quiet_since_s",
         "state",
+        "throttle_rate",
+        "updated_at_ms",
         "waiting",
     )
 
@@ -67,25 +72,60 @@ class Lane:
         self.failures = 0
         self.failing_since_ms: int | None = None
         self.answer_ms = 0.0
+        self.throttle_rate: int | None = None  # as of the last start
         self.next_start_s = 0.0  # monotonic: the earliest next start under a throttle rate
+        self.quiet_since_s = 0.0  # monotonic: the last answer, or the first start since nothing was in flight
+        self.updated_at_ms: int | None = None  # of the endpoint, as we last saw it
         self.waiting = False  # is in the dispatcher's circle, or waits for a timer
 
-    @property
-    def brisk(self) -> bool:
+    def brisk(self, now_s: float) -> bool:
+        """Whether the receiver answers quickly; one that has not answered for a while does not."""
+        if self.in_flight and (now_s - self.quiet_since_s) * 1000 >= BRISK_MS:
+            return False
         return self.answer_ms < BRISK_MS
 
     @property
     def idle(self) -> bool:
-        return not self.queue and not self.in_flight and self.state is LaneState.CLOSED
+        return not self.queue and not self.in_flight and not self.waiting
+
+    def troubled(self, now_ms: int) -> bool:
+        """Whether there is something to remember, or to forgive when the endpoint is changed."""
+        return self.state is not LaneState.CLOSED or self.hold_until_ms > now_ms or self.failures > 0
 
     def sends(self, now_ms: int) -> bool:
         """Whether this lane may send at all at this moment."""
         return self.hold_until_ms <= now_ms and self.state is not LaneState.OPEN
 
-    def has_slot(self) -> bool:
+    def has_slot(self, free: int) -> bool:
+        """Whether one more may be in flight to this endpoint; `free` places are left for all of them together.
+
+        A lane without any is never refused here: it waits its turn for a place, whoever has the others.
+        """
+        if not self.in_flight:
+            return True
         if self.state is LaneState.HALF_OPEN:
-            return self.in_flight == 0
-        return self.in_flight < self.limit
+            return False
+        return self.in_flight < self.limit and self.in_flight * SHARE < free
+
+    def become(self, *, ordered: bool) -> None:
+        """The endpoint was switched between ordered and not."""
+        self.ordered = ordered
+        self.limit = 1 if ordered else self._options.lane_concurrency
+
+    def meet(self, updated_at_ms: int) -> None:
+        """See the endpoint as it is now; when it was changed since the last time, the lane starts afresh."""
+        known, self.updated_at_ms = self.updated_at_ms, updated_at_ms
+        if known is not None and known != updated_at_ms:
+            self.returned()
+
+    def try_again(self, now_ms: int) -> None:
+        """An open lane whose time has passed lets one delivery through."""
+        if self.state is LaneState.OPEN and self.hold_until_ms <= now_ms and not self.in_flight:
+            self.state = LaneState.HALF_OPEN
+
+    def doubt(self) -> None:
+        """Another node found this endpoint dead while we have requests to it in flight: the next answer decides."""
+        self.state = LaneState.HALF_OPEN
 
     def room(self, now_ms: int) -> int:
         """How many claimed deliveries it can take now."""
@@ -136,9 +176,6 @@ class Lane:
             self.limit = max(1, self.limit // 2)
         self.hold_until_ms = max(self.hold_until_ms, until_ms)
         return worth_telling
-
-    def half_open(self) -> None:
-        self.state = LaneState.HALF_OPEN
 
     def health(self) -> LaneHealth:
         return LaneHealth(

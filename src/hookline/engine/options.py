@@ -22,6 +22,7 @@ class EngineOptions:
     lane_concurrency: int = 128  # requests in flight to one endpoint
     max_in_flight: int = 2_048  # requests in flight in all
     lane_queue: int = 1_000  # deliveries that wait in memory for one endpoint; the rest becomes `pending`
+    max_queued: int = 50_000  # ... and for all of them; beyond, only a lane that can send at once gets more
     ordered_room: int = 32  # rows that an ordered lane claims at once
 
     # Lane health

@@ -17,6 +17,7 @@ from hookline.clock import Clock
 from hookline.egress import SENTENCES, Failure, Reason, Response
 from hookline.engine.committer import Committer
 from hookline.engine.delivery import Delivery
+from hookline.engine.dispatcher import MANUAL_NUMBER
 from hookline.engine.lane import Lane
 from hookline.engine.options import EngineOptions
 from hookline.engine.routing import Route
@@ -30,7 +31,6 @@ from hookline.store.changes import DeliveryKey, Disable, Spill
 CUT_BY_US = frozenset({Reason.LEASE_LOST, Reason.CANCELED})
 CONTROL_HEADER = "webhook-delivery"
 _CONTROL_BYTES = CONTROL_HEADER.encode()
-MANUAL_NUMBER = -1  # what an attempt that somebody asked for counts as
 BLOCKED = frozenset({Reason.BLOCKED_ADDRESS, Reason.BLOCKED_PORT, Reason.INVALID_URL})
 
 
@@ -45,16 +45,14 @@ class EngineRecorder:
         self._options = options
         self._stats = stats
 
-    def record(self, delivery: Delivery, lane: Lane, route: Route, answer: Response | Failure) -> None:
+    def record(self, delivery: Delivery, lane: Lane, route: Route, answer: Response | Failure) -> bool:
         if delivery.settling:  # its straggler row is being written: the outcome must find the row there
-            delivery.deferred = lambda: self.record(delivery, lane, route, answer)
-            return
+            delivery.deferred = lambda: self._record_later(delivery, lane, route, answer)
+            return False
         now_ms = self._clock.now_ms()
         if isinstance(answer, Failure) and answer.reason in CUT_BY_US:
             self.spill(delivery, now_ms)
-            if lane.ordered:
-                self._release_queue(lane)
-            return
+            return True
         decision = decide(_policy_for(delivery, route), delivery.number, _answer_of(answer), now_ms, self._rng)
         self._note_health(lane, decision, answer, now_ms)
         self._stats.attempt_duration.observe(answer.duration_ms / 1000)
@@ -62,33 +60,12 @@ class EngineRecorder:
         disable = None
         if decision.effect is Effect.DISABLE:
             disable = Disable(attempt.app_id, attempt.endpoint_id, decision.reason or "disabled_by_receiver")
-        if lane.ordered and decision.verdict is Verdict.RETRY:
-            self._release_queue(lane)  # the head stays the head: what follows it waits in `pending`
         self._count(delivery, decision, now_ms)
         self._put(WaitingOutcome(attempt, delivery, decision.retry_at_ms, disable, lane if lane.ordered else None))
+        return decision.verdict is Verdict.RETRY
 
-    def cancel(self, delivery: Delivery, reason: str) -> None:
-        """End a delivery without a request: its endpoint is gone."""
-        now_ms = self._clock.now_ms()
-        attempt = Attempt(
-            id=new_id(ATTEMPT),
-            app_id=delivery.message.app_id,
-            message_id=delivery.message.id,
-            endpoint_id=delivery.endpoint_id,
-            kind=delivery.kind,
-            number=delivery.number,
-            url="",
-            status=AttemptStatus.CANCELED,
-            final=True,
-            reason=reason,
-            detail="No request was made.",
-            response_status=0,
-            response_body=b"",
-            duration_ms=0,
-            created_at_ms=now_ms,
-        )
-        self._stats.deliveries["canceled", reason] += 1
-        self._when_settled(delivery, lambda: self._put(WaitingOutcome(attempt, delivery)))
+    def _record_later(self, delivery: Delivery, lane: Lane, route: Route, answer: Response | Failure) -> None:
+        self.record(delivery, lane, route, answer)
 
     def spill(self, delivery: Delivery, due_at_ms: int) -> None:
         """Give a delivery to `pending`, free: a new row, or its own row's lease back."""
@@ -133,10 +110,6 @@ class EngineRecorder:
             delivery.deferred = then
         else:
             then()
-
-    def _release_queue(self, lane: Lane) -> None:
-        while lane.queue:
-            self.spill(lane.queue.popleft(), self._clock.now_ms())
 
     def _attempt(
         self, delivery: Delivery, route: Route, answer: Response | Failure, decision: Decision, now_ms: int

@@ -25,7 +25,7 @@ OWN_BATCH_AGE_S = 30.0  # older than any commit that may still be on its way
 
 
 class Rescuer(Background):
-    """`on_rescued` wakes whoever claims."""
+    """`on_rescued` wakes whoever claims. Without `others` it looks after this node's own deliveries alone."""
 
     name = "rescuer"
 
@@ -40,6 +40,7 @@ class Rescuer(Background):
         *,
         on_rescued: Callable[[], None],
         sweep: Callable[[], int],
+        others: bool = True,
     ) -> None:
         super().__init__()
         self._store = store
@@ -50,6 +51,7 @@ class Rescuer(Background):
         self._stats = stats
         self._on_rescued = on_rescued
         self._sweep = sweep
+        self._others = others
         self._not_before_s = float("-inf")
         self._own_checked_s = float("-inf")
 
@@ -62,7 +64,7 @@ class Rescuer(Background):
         if not self._lease.valid():
             return self._options.rescue_every_s
         await self._adopt_own()
-        if self._clock.monotonic_s() >= self._not_before_s:
+        if self._others and self._clock.monotonic_s() >= self._not_before_s:
             await self.rescue_all()
         return self._options.rescue_every_s
 
