@@ -67,5 +67,7 @@ class Heartbeat(Background):
         self._guard = asyncio.get_running_loop().call_later(left_s, self._ended)
 
     def _ended(self) -> None:
-        if not self._lease.valid():
+        if self._lease.valid():  # renewed by somebody else meanwhile, or the timer was a little early
+            self._arm()
+        else:
             self._on_cut()
