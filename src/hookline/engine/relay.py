@@ -16,6 +16,7 @@ import msgspec
 from hookline.clock import Clock
 from hookline.engine.background import Background
 from hookline.engine.drafts import Draft, Receipt
+from hookline.engine.errors import EngineError
 from hookline.engine.ingest import Ingest
 from hookline.engine.options import EngineOptions
 from hookline.errors import HooklineError
@@ -38,26 +39,45 @@ class Relay(Background):
         self._clock = clock
         self._options = options
         self._in_hand: set[int] = set()
+        self._unwritable: dict[int, str] = {}
+        self._more = False
 
     async def work(self) -> float:
         if not self._ingest.accepting:
             return self._options.relay_poll_s
+        while self._unwritable:
+            row_id, reason = self._unwritable.popitem()
+            await self._refuse(row_id, reason)
         rows = await self._store.read_outbox(self._options.relay_chunk)
-        fresh = [row for row in rows if row.id not in self._in_hand]
-        for row in fresh:
-            await self._take(row)
-        return 0.0 if fresh and len(rows) == self._options.relay_chunk else self._options.relay_poll_s
+        self._more = len(rows) == self._options.relay_chunk
+        app_ids: dict[tuple[str, str], str | None] = {}
+        for row in rows:
+            if row.id not in self._in_hand:
+                await self._take(row, app_ids)
+        if self._more and not self._in_hand:
+            return 0.0
+        return self._options.relay_poll_s  # the last one in hand wakes us if there is more
 
-    async def _take(self, row: OutboxRow) -> None:
-        fault = fault_of(row)
-        application = None
-        if fault is None:
+    async def _find_app_id(self, row: OutboxRow, known: dict[tuple[str, str], str | None]) -> str | None:
+        key = (row.org_id, row.app)
+        if key not in known:
             application = await self._management.get_application(OrgScope(row.org_id), row.app)
-            if application is None:
-                fault = f"the organization has no application {row.app!r}; create it, then clear `refused_at_ms`"
-        if fault is not None or application is None:
-            await self._store.refuse_outbox(row.id, fault or "", self._clock.now_ms())
-            log.warning("outbox row refused", extra={"action": "outbox_refused", "row": row.id, "reason": fault})
+            known[key] = None if application is None else application.id
+        return known[key]
+
+    async def _refuse(self, row_id: int, reason: str) -> None:
+        await self._store.refuse_outbox(row_id, reason, self._clock.now_ms())
+        log.warning("outbox row refused", extra={"action": "outbox_refused", "row": row_id, "reason": reason})
+
+    async def _take(self, row: OutboxRow, known: dict[tuple[str, str], str | None]) -> None:
+        fault = fault_of(row)
+        if fault is not None:
+            await self._refuse(row.id, fault)
+            return
+        app_id = await self._find_app_id(row, known)
+        if app_id is None:
+            reason = f"the organization has no application {row.app!r}; create it, then clear `refused_at_ms`"
+            await self._refuse(row.id, reason)
             return
         self._in_hand.add(row.id)
         keys: tuple[MessageKey, ...] = ()
@@ -66,7 +86,7 @@ class Relay(Background):
             keys = (MessageKey(f"event:{row.event_id}", b"", expires_at_ms),)
         draft = Draft(
             org_id=row.org_id,
-            app_id=application.id,
+            app_id=app_id,
             event_type=row.event_type,
             payload=row.payload,
             event_id=row.event_id,
@@ -78,9 +98,15 @@ class Relay(Background):
 
     def _taken(self, row_id: int, answer: Receipt | HooklineError) -> None:
         self._in_hand.discard(row_id)
-        if isinstance(answer, HooklineError):
+        if type(answer) is EngineError and answer.code == EngineError.code:
+            # Failure policy: closed. The database takes everything but this row: trying for ever would hold up others.
+            self._unwritable[row_id] = answer.message
+        elif isinstance(answer, HooklineError):
             # Failure policy: patient. The row is still there; the next round takes it again.
             log.info("outbox row waits", extra={"action": "outbox_waits", "row": row_id, "reason": answer.message})
+            self._more = False
+        if not self._in_hand and self._more:
+            self.wake()
 
 
 def fault_of(row: OutboxRow) -> str | None:
