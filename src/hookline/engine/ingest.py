@@ -8,11 +8,12 @@ drafts wait than the engine will hold, new ones are refused at once with «overl
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from hookline.engine.committer import Committer
 from hookline.engine.drafts import Draft, Receipt
-from hookline.engine.errors import OverloadedError, StoppingError, UnknownApplicationError
+from hookline.engine.errors import EngineError, OverloadedError, StoppingError, UnknownApplicationError
 from hookline.engine.options import EngineOptions
 from hookline.engine.routing import Routing
 from hookline.engine.stats import Stats
@@ -20,6 +21,8 @@ from hookline.engine.work import WaitingDraft
 from hookline.errors import HooklineError
 
 __all__ = ["Draft", "Ingest", "Receipt"]
+
+log = logging.getLogger("hookline.engine.ingest")
 
 
 class Ingest:
@@ -43,7 +46,7 @@ class Ingest:
         if not self.accepting:
             self._stats.ingested["refused"] += 1
             loop.call_soon(on_done, StoppingError("the server is starting or stopping; try again in a moment"))
-        elif len(self._queue) >= self._options.max_waiting_messages:
+        elif len(self._queue) + len(self._loads) >= self._options.max_waiting_messages:
             self._stats.ingested["refused"] += 1
             loop.call_soon(on_done, OverloadedError("too many messages wait to be stored; try again in a second"))
         elif self._routing.cached(draft.app_id) is not None:
@@ -76,9 +79,12 @@ class Ingest:
         """The application's endpoints are not in memory: one load for all who wait, before the group commit."""
         try:
             table = await self._routing.get(draft.app_id)
-        except HooklineError as error:
+        except Exception as error:
             # Failure policy: closed. Without the endpoints nobody knows what would be owed.
             self._stats.ingested["failed"] += 1
+            if not isinstance(error, HooklineError):
+                log.exception("endpoints cannot be loaded", extra={"action": "routing_failed"})
+                error = EngineError("the application's endpoints could not be read; see the server's log")
             on_done(error)
             return
         if table is None:

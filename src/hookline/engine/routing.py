@@ -95,7 +95,7 @@ class RoutingTable:
 
 
 class Routing:
-    """The tables of the applications that are in use, least recently used ones go."""
+    """The tables of the applications that are in use; of too many, those loaded first go."""
 
     def __init__(self, store: EngineStore, options: EngineOptions) -> None:
         self._store = store
@@ -131,11 +131,12 @@ class Routing:
         return None if loaded is None else RoutingTable(app_id, loaded[0], loaded[1], self._options)
 
     def _loaded(self, app_id: str, task: asyncio.Task[RoutingTable | None]) -> None:
+        failed = task.cancelled() or task.exception() is not None  # who awaits the task gets the exception
         if self._loading.get(app_id) is not task:
             return
         del self._loading[app_id]
-        if task.cancelled() or task.exception() is not None:
-            return  # who awaits the task gets the exception
+        if failed:
+            return
         table = task.result()
         if table is not None:
             self._tables[app_id] = table
