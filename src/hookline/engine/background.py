@@ -10,7 +10,7 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 
-from hookline.store.errors import StoreUnavailableError
+from hookline.store.errors import FencedError, StoreUnavailableError
 
 log = logging.getLogger("hookline.engine.background")
 
@@ -49,6 +49,10 @@ class Background(ABC):
             except StoreUnavailableError as error:
                 # Failure policy: patient. The database is away; the committer halts the lanes, we try again.
                 log.info("%s waits for the database", self.name, extra={"action": "waiting", "reason": error.message})
+                wait_s = self.retry_s
+            except FencedError:
+                # Failure policy: patient. This node was declared dead; the Heartbeat gets it a new epoch.
+                log.info("%s waits for a new lease", self.name, extra={"action": "waiting", "reason": "node_fenced"})
                 wait_s = self.retry_s
             except Exception:
                 # Failure policy: open. One round failed, what it would have done is still owed: the next one does it.
