@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import socket
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +24,9 @@ class StartError(HooklineError):
     """The server cannot begin to serve."""
 
     code = "start"
+
+
+_LISTEN_ERRORS = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES, errno.EAFNOSUPPORT})
 
 
 class RoleName(StrEnum):
@@ -71,6 +76,8 @@ def serve(
     try:
         run(settings)
     except OSError as error:
+        if not isinstance(error, socket.gaierror) and error.errno not in _LISTEN_ERRORS:
+            raise
         raise StartError(
             f"Cannot listen on {settings.host}, port {settings.port} ({error.strerror or error}). "
             "Choose another one with --port or --host."

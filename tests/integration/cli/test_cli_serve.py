@@ -128,6 +128,13 @@ def test_a_port_that_is_taken(hookline):
     assert "Traceback" not in done.stdout + done.stderr
 
 
+def test_an_address_that_is_not_this_machines(hookline):
+    done = hookline("serve", "--port", "0", "--host", "192.0.2.1")
+    assert done.returncode == 1
+    assert done.stderr.startswith("hookline: Cannot listen on 192.0.2.1")
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_second_server_on_one_sqlite_file(hookline, serve):
     serve()
     done = hookline("serve", "--port", "0")
