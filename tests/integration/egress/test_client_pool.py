@@ -80,6 +80,30 @@ async def test_a_request_is_repeated_once_and_only_on_a_used_connection(make_tra
         await transport.close()
 
 
+async def test_the_repeat_goes_out_on_a_fresh_connection(make_transport: Make) -> None:
+    connections = 0
+    both_open = asyncio.Event()
+
+    async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"{}")
+        if connections == 2:
+            both_open.set()
+        await both_open.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await reader.readuntil(b"{}")
+
+    async with serve_act(act) as port:
+        transport = make_transport()
+        request = post(f"http://127.0.0.1:{port}/")
+        await asyncio.gather(transport.send(request), transport.send(request))
+        # Two used connections lie in the pool, and the server drops both at the next request.
+        assert isinstance(await transport.send(request), Response)
+        assert connections == 3
+        await transport.close()
+
+
 async def test_a_request_is_not_repeated_after_the_first_byte_of_an_answer(make_transport: Make) -> None:
     requests = 0
 

@@ -59,6 +59,8 @@ async def test_own_authority(make_transport: Make, authority: trustme.CA) -> Non
             assert outcome.remote == "127.0.0.1"
         assert receiver.connections == 1
         assert seen == ["hooks.example"]
+        # The same URL without the endpoint's options must not profit from them.
+        assert reason_of(await transport.send(secure(receiver, None))) is Reason.TLS
         await transport.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
@@ -54,22 +55,32 @@ async def test_full_accept_queue_is_a_connect_timeout() -> None:
     assert outcome.duration_ms < (0.2 + SLACK_S) * 1000
 
 
-@pytest.mark.parametrize(
-    "name", ["body_longer_than_said", "second_answer_behind", "no_content_with_body", "endless_body"]
-)
+POISONERS = [
+    "body_longer_than_said",
+    "second_answer_behind",
+    "half_an_answer_behind",
+    "no_content_with_body",
+    "endless_body",
+    "answer_before_reading_the_body",
+]
+
+
+@pytest.mark.parametrize("name", POISONERS)
 async def test_poisoned_connections_are_not_used_again(name: str) -> None:
     transport = HttpTransport(EgressPolicy.from_settings(allow="127.0.0.0/8"))
     connections = 0
     animal = BEHAVIOURS[name]
 
-    async def act(reader: object, writer: object) -> None:
+    async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal connections
         connections += 1
-        await animal.act(reader, writer)  # type: ignore[arg-type]
+        await animal.act(reader, writer)
 
     async with serve(Behaviour(name, act, animal.expected)) as port:
         for _ in range(2):
-            outcome = await transport.send(Request("POST", f"http://127.0.0.1:{port}/", [], b"{}", 5))
+            outcome = await transport.send(
+                Request("POST", f"http://127.0.0.1:{port}/", [], b"x" * animal.body_bytes, 10)
+            )
             assert isinstance(outcome, Response)
             assert b"poison" not in outcome.body
         await transport.close()

@@ -324,6 +324,7 @@ answer("short_chunks", Reason.CLOSED_EARLY, data=OK + b"Transfer-Encoding: chunk
 answer("continue_first", 200, data=b"HTTP/1.1 100 Continue\r\n\r\n" + OK + b"Content-Length: 2\r\n\r\nok")
 answer("body_longer_than_said", 200, data=OK + b"Content-Length: 2\r\n\r\nok and more")
 answer("second_answer_behind", 200, data=OK + b"Content-Length: 2\r\n\r\nok" + OK + b"Content-Length: 6\r\n\r\npoison")
+answer("half_an_answer_behind", 200, data=OK + b"Content-Length: 2\r\n\r\nokHTTP/1.1 2")
 answer("no_content_with_body", 204, data=b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello")
 answer(
     "redirect_to_metadata",

@@ -65,6 +65,33 @@ def test_rebuilds(url: str, canonical: str) -> None:
     assert parse_url(target.canonical, STRICT) == target
 
 
+RULES = {
+    "https://user@example.com/": "userinfo",
+    "https://2130706433/": "ipv4",
+    "https://0x7f.1/": "ipv4",
+    "https://[::1%lo]/": "ipv6",
+    "https://example.com:0443/": "port",
+    "https://exa$mple.com/": "host",
+    "https://xn--a.com/": "idna",
+    "https://example.com/#x": "fragment",
+    "https://example.com/{id}": "path",
+    "https://example.com/a b": "characters",
+    "ftp://example.com/": "scheme",
+    "http://example.com/": "cleartext",
+    "": "length",
+    "https://localhost/": "host",
+    "https://10.0.0.1/": "private",
+    "https://169.254.169.254/": "metadata",
+}
+
+
+@pytest.mark.parametrize(("url", "rule"), RULES.items())
+def test_says_which_rule_refused(url: str, rule: str) -> None:
+    with pytest.raises(UrlRefused) as refusal:
+        parse_url(url, STRICT)
+    assert refusal.value.rule == rule
+
+
 def test_reads_the_parts() -> None:
     target = parse_url("https://Example.com.:8443/a?b", STRICT)
     assert (target.scheme, target.host, target.port) == ("https", "example.com", 8443)
