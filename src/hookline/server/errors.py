@@ -31,6 +31,7 @@ from hookline.services import (
     LimitReachedError,
     NotFoundError,
     PayloadTooLargeError,
+    Problem,
 )
 from hookline.store import ConflictError as StoreConflictError
 from hookline.store import StoreFullError, StoreUnavailableError
@@ -72,7 +73,7 @@ def describe(error: HooklineError) -> ErrorAnswer:
     match error:
         case InvalidError():
             return write_problems(
-                [((problem.place, *_camel(problem.field)), problem.message, problem.kind) for problem in error.problems]
+                [((problem.place, *_on_the_wire(problem)), problem.message, problem.kind) for problem in error.problems]
             )
         case AuthenticationError():
             return write_error(401, code, text, {"www-authenticate": "Bearer"})
@@ -141,8 +142,11 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, handle_validation_error)
 
 
-def _camel(field: Sequence[str | int]) -> list[str | int]:
-    return [to_camel(part) if isinstance(part, str) and "-" not in part else part for part in field]
+def _on_the_wire(problem: Problem) -> Sequence[str | int]:
+    """The path as clients wrote it: members of bodies in camelCase, parameters and headers as they are."""
+    if problem.place != "body":
+        return problem.field
+    return [to_camel(part) if isinstance(part, str) else part for part in problem.field]
 
 
 def _safe(text: str) -> str:

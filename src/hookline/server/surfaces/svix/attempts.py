@@ -14,8 +14,7 @@ from hookline.server.surfaces.svix.messages import JSON, WithContent
 from hookline.server.surfaces.svix.paging import DEFAULT_LIMIT, AttemptsWhere, Iterator, Limit, iterators, read_page
 from hookline.server.surfaces.svix.rendering import render_delivery, write_attempt, write_list, write_message
 from hookline.server.surfaces.svix.shapes import AttemptOut, ListOut, MessageEndpointOut
-from hookline.services import NotFoundError
-from hookline.store import AppScope, MessageFilter, Slice
+from hookline.store import AppScope, Slice
 
 router = APIRouter(
     prefix="/app/{app_id}", tags=["Message Attempt"], route_class=AuthenticatedRoute, dependencies=[BEARER]
@@ -33,13 +32,16 @@ async def list_by_message(
     where: AttemptsWhere,
     limit: Limit = DEFAULT_LIMIT,
     iterator: Iterator = None,
+    endpoint_id: Annotated[str | None, Query(description="Only to this endpoint (id or uid).")] = None,
     with_content: WithContent = True,
 ) -> Response:
     page = read_page(ids.ATTEMPT, limit, iterator, ascending=False)
     message = await runtime.messages.get(scope, msg_id)
-    where = await _with_endpoint_id(runtime, scope, where)
     if where is None:
         return Response(_NOTHING, media_type=JSON)
+    if endpoint_id is not None:
+        endpoint = await runtime.endpoints.get(scope, endpoint_id)
+        where = msgspec.structs.replace(where, endpoint_id=endpoint.id)
     rows = await runtime.attempts.list_of_message(scope, message.id, page, where)
     return _write_page(rows, [write_attempt(row, with_content=with_content) for row in rows.rows])
 
@@ -63,9 +65,7 @@ async def list_by_endpoint(
     endpoint = await runtime.endpoints.get(scope, endpoint_id)
     if where is None:
         return Response(_NOTHING, media_type=JSON)
-    rows = await runtime.attempts.list_of_endpoint(
-        scope, endpoint.id, page, msgspec.structs.replace(where, endpoint_id=None)
-    )
+    rows = await runtime.attempts.list_of_endpoint(scope, endpoint.id, page, where)
     messages = await _messages_of(runtime, scope, rows.rows, with_content=with_content) if with_msg else {}
     items = [write_attempt(row, with_content=with_content, message=messages.get(row.message_id)) for row in rows.rows]
     return _write_page(rows, items)
@@ -119,16 +119,6 @@ async def resend(runtime: RuntimeDep, scope: Scope, msg_id: str, endpoint_id: st
     """Try once more, now, beside the schedule."""
     await runtime.attempts.resend(scope, msg_id, endpoint_id)
     return {}
-
-
-async def _with_endpoint_id(runtime: Runtime, scope: AppScope, where: MessageFilter | None) -> MessageFilter | None:
-    """The filter with the endpoint's id where it had its uid."""
-    if where is None or where.endpoint_id is None:
-        return where
-    endpoint = await runtime.endpoints.find(scope, where.endpoint_id)
-    if endpoint is None:
-        raise NotFoundError
-    return msgspec.structs.replace(where, endpoint_id=endpoint.id)
 
 
 async def _messages_of(

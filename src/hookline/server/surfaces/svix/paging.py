@@ -80,7 +80,6 @@ async def _read_attempt_filter(
     where: Annotated[MessageFilter, Depends(_read_filter)],
     status: Annotated[int | None, Query(ge=0, le=4, description="0 success, 2 fail, 4 canceled.")] = None,
     status_code_class: Annotated[int | None, Query(description="0, 100, 200, 300, 400 or 500.")] = None,
-    endpoint_id: Annotated[str | None, Query(description="Only to this endpoint (id or uid).")] = None,
 ) -> MessageFilter | None:
     """The filter; None when nothing can match it."""
     if status_code_class not in {None, 0, 100, 200, 300, 400, 500}:
@@ -94,7 +93,6 @@ async def _read_attempt_filter(
         where.until_ms,
         None if status is None else _STATUSES[status],
         status_code_class,
-        endpoint_id,
     )
 
 

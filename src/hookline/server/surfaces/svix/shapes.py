@@ -24,7 +24,7 @@ class ApplicationIn(Shape):
     name: str
     uid: str | None = None
     throttle_rate: int | None = None
-    rate_limit: Annotated[int | None, Field(deprecated=True)] = None
+    rate_limit: Annotated[int | None, Field(json_schema_extra={"deprecated": True})] = None
     metadata: dict[str, str] | None = None
 
 
@@ -32,7 +32,7 @@ class ApplicationPatch(Shape):
     name: str | None = None
     uid: str | None = None
     throttle_rate: int | None = None
-    rate_limit: Annotated[int | None, Field(deprecated=True)] = None
+    rate_limit: Annotated[int | None, Field(json_schema_extra={"deprecated": True})] = None
     metadata: dict[str, str] | None = None
 
 
@@ -68,7 +68,7 @@ class EndpointFields(Shape):
     channels: list[str] | None = None
     disabled: bool | None = None
     throttle_rate: int | None = None
-    rate_limit: Annotated[int | None, Field(deprecated=True)] = None
+    rate_limit: Annotated[int | None, Field(json_schema_extra={"deprecated": True})] = None
     metadata: dict[str, str] | None = None
     secret: Annotated[str | None, Field(repr=False)] = None
     headers: Annotated[dict[str, str] | None, Field(repr=False)] = None
