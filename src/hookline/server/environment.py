@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from hookline.errors import HooklineError
 from hookline.server.settings import Settings
@@ -85,12 +87,9 @@ def load_settings(
         SettingsError: a value cannot be used, a file cannot be read, or a setting is given twice.
     """
     environment = os.environ if environ is None else environ
-    values: dict[str, Any] = {}
-    origins: dict[str, Origin] = dict.fromkeys(Settings.model_fields, DEFAULT)
-    for name in Settings.model_fields:
-        found = _find(name, environment)
-        if found is not None:
-            values[name], origins[name] = found
+    source = VariableSource(Settings, environment)
+    values = source()
+    origins = {**dict.fromkeys(Settings.model_fields, DEFAULT), **source.origins}
     for name, value in (overrides or {}).items():
         if value is not None:
             values[name], origins[name] = value, Origin("command line", f"--{name.replace('_', '-')}")
@@ -99,6 +98,29 @@ def load_settings(
     except ValidationError as error:
         raise SettingsError(_describe(error, values, origins)) from None  # the cause repeats values, secret ones too
     return LoadedSettings(settings, origins, tuple(_find_unknown(environment)))
+
+
+class VariableSource(PydanticBaseSettingsSource):
+    """Reads each field from its variable, from the file that its `_FILE` variable names, or from a fallback.
+
+    `origins` says of each field that was found where it came from.
+    """
+
+    def __init__(self, settings_cls: type[BaseSettings], environ: Mapping[str, str]) -> None:
+        super().__init__(settings_cls)
+        self._environ = environ
+        self.origins: dict[str, Origin] = {}
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+        found = _find(field_name, self._environ)
+        if found is None:
+            return None, field_name, False
+        self.origins[field_name] = found[1]
+        return found[0], field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        found = {name: self.get_field_value(field, name)[0] for name, field in Settings.model_fields.items()}
+        return {name: value for name, value in found.items() if name in self.origins}
 
 
 def variable_of(field: str) -> str:

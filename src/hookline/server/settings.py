@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from hookline.egress.policy import Network, Proxy, parse_networks
 from hookline.errors import HooklineError
@@ -109,12 +110,29 @@ Networks = Annotated[tuple[Network, ...], BeforeValidator(_read_networks)]
 Schedule = Annotated[tuple[Annotated[float, Field(ge=0, le=2_592_000)], ...], Field(max_length=100)]
 
 
-class Settings(BaseModel):
+class Settings(BaseSettings):
     """Everything that an operator can set. Secrets are masked in every repr."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True, allow_inf_nan=False
+    model_config = SettingsConfigDict(
+        env_prefix="HOOKLINE_",
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is passed in; `environment.load_settings` adds the source that reads from outside."""
+        return (init_settings,)
 
     database_url: Annotated[SecretStr, BeforeValidator(_read_database_url)] = SecretStr("sqlite:///hookline.db")
     """Where everything is kept: sqlite:///PATH (sqlite:////PATH is absolute) or
