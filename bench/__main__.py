@@ -20,6 +20,7 @@ from bench.databases import KINDS
 from bench.errors import BenchError
 from bench.machine import describe_machine
 from bench.report import Row, make_markdown, make_table
+from bench.selfcheck import check_sink
 from bench.shapes import Shape
 from bench.trial import Plan, Trial, run_trial
 
@@ -32,12 +33,15 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _stop)
     progress = Console(stderr=True, highlight=False)
     kinds = list(KINDS) if arguments.database == "both" else [arguments.database]
-    shapes = [Shape(count) for count in arguments.endpoints] + [Shape(count, count) for count in arguments.fan_out]
+    shapes = [Shape(count) for count in arguments.endpoints]
+    shapes += [Shape(count, fan_out=count) for count in arguments.fan_out]
+    shapes += [Shape(10, silent=count) for count in arguments.silent]
     plan = Plan(arguments.seconds, arguments.warm_up, arguments.connections, arguments.latency_seconds, arguments.rate)
-    machine = describe_machine(kinds)
     trials: dict[tuple[str, Shape], list[Trial]] = {(kind, shape): [] for kind in kinds for shape in shapes}
     failure: BenchError | None = None
+    machine = describe_machine(kinds)
     try:
+        check_sink()
         # One run of every row after the other, so that a slow minute of the machine does not hit one row alone.
         for run in range(1, arguments.runs + 1):
             for (kind, shape), done in trials.items():
@@ -68,6 +72,8 @@ def _print(rows: list[Row], machine: dict[str, str], arguments: argparse.Namespa
         output.print(f"{row.database}, {row.shape.name}: {'; '.join(row.notes())}", soft_wrap=True)
         for fault in row.faults:
             output.print(f"{row.database}, {row.shape.name}: VOID: {fault}", style="bold red", soft_wrap=True)
+        for log in row.logs:
+            output.print(f"the server's log ends:\n{log}", markup=False, soft_wrap=True)
     for name, value in machine.items():
         output.print(f"{name}: {value}", soft_wrap=True)
     output.print(f"command: {command}", soft_wrap=True)
@@ -76,9 +82,8 @@ def _print(rows: list[Row], machine: dict[str, str], arguments: argparse.Namespa
             {"database": row.database, "shape": asdict(row.shape), "runs": [asdict(trial) for trial in row.trials]}
             for row in rows
         ]
-        arguments.json.write_text(
-            json.dumps({"machine": machine, "command": command, "rows": measured}, indent=2) + "\n"
-        )
+        everything = {"machine": machine, "command": command, "rows": measured}
+        arguments.json.write_text(json.dumps(everything, indent=2) + "\n")
 
 
 def _read_arguments() -> argparse.Namespace:
@@ -90,6 +95,7 @@ def _read_arguments() -> argparse.Namespace:
     add("--database", choices=[*KINDS, "both"], default="both")
     add("--endpoints", type=_read_counts, default=[1, 10], metavar="N,N", help="rows of so many endpoints [1,10]")
     add("--fan-out", type=_read_counts, default=[], metavar="N,N", help="rows where each message goes to N endpoints")
+    add("--silent", type=_read_counts, default=[], metavar="N,N", help="rows of 10 endpoints, N of which never answer")
     add("--seconds", type=_read_count, default=None, help="of the closed loop [10]")
     add("--warm-up", type=_read_count, default=2, metavar="SECONDS", help="of the same, not counted [2]")
     add("--connections", type=_read_count, default=256, help="of the closed loop [256]")

@@ -57,12 +57,12 @@ def run_pace(target: Target, event_types: Sequence[str], *, rate_per_s: int, sec
     return [Sample(int(due), int(answered), int(status), name) for due, answered, status, name in rows]
 
 
-def acknowledgement_spread(samples: Sequence[Sample]) -> Spread:
+def acknowledgement_spread(samples: Sequence[Sample]) -> Spread | None:
     """From the scheduled send time to the acknowledgement."""
     return spread([sample.answered_ns - sample.due_ns for sample in samples if sample.status == ACCEPTED])
 
 
-def arrival_spread(samples: Sequence[Sample], arrivals: Iterable[Arrival]) -> Spread:
+def arrival_spread(samples: Sequence[Sample], arrivals: Iterable[Arrival]) -> Spread | None:
     """From the acknowledgement, as its reader saw it, to each arrival. Below zero when the arrival came first."""
     answered = {sample.message_id: sample.answered_ns for sample in samples if sample.status == ACCEPTED}
     return spread(
@@ -70,10 +70,10 @@ def arrival_spread(samples: Sequence[Sample], arrivals: Iterable[Arrival]) -> Sp
     )
 
 
-def spread(durations_ns: Sequence[int]) -> Spread:
-    """Nearest-rank percentiles; not a number when there is nothing."""
+def spread(durations_ns: Sequence[int]) -> Spread | None:
+    """Nearest-rank percentiles; None when there is nothing to rank."""
     if not durations_ns:
-        return Spread(math.nan, math.nan, math.nan)
+        return None
     ordered = sorted(durations_ns)
     at = [ordered[math.ceil(share * len(ordered)) - 1] / 1e6 for share in (0.5, 0.99, 1.0)]
     return Spread(*at)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
+from bench.pace import Spread
 from bench.shapes import Shape
 from bench.trial import Trial
 
@@ -41,6 +41,15 @@ class Row:
             f"run {number}: {fault}" for number, trial in enumerate(self.trials, 1) for fault in trial.ledger.faults
         ]
 
+    @property
+    def logs(self) -> list[str]:
+        """What the servers of doubtful runs wrote: VOID, or with something left undelivered."""
+        return [
+            trial.server_log
+            for trial in self.trials
+            if trial.ledger.faults or (trial.ledger.pending and not self.shape.silent)
+        ]
+
     def median(self, figure: Callable[[Trial], float]) -> float:
         return statistics.median(figure(trial) for trial in self.trials)
 
@@ -56,8 +65,8 @@ class Row:
             self.shape.name,
             f"{self.median(lambda t: t.acknowledged_per_s):,.0f}",
             f"{self.median(lambda t: t.delivered_per_s):,.0f}",
-            _pair(self.median(lambda t: t.acknowledgement.p50_ms), self.median(lambda t: t.acknowledgement.p99_ms)),
-            _pair(self.median(lambda t: t.arrival.p50_ms), self.median(lambda t: t.arrival.p99_ms)),
+            _median_spread([trial.acknowledgement for trial in self.trials]),
+            _median_spread([trial.arrival for trial in self.trials]),
             f"{server_cpu_us:.0f}" + (f" + {database_cpu_us:.0f}" if database_cpu_us else ""),
             f"{self.median(lambda t: t.server_peak_mib):.0f}",
             f"{accepted:,} = {arrived:,} + {pending:,}" + (f" ({repeats:,} twice)" if repeats else ""),
@@ -102,5 +111,13 @@ def _count(trial: Trial) -> tuple[int, int, int, int]:
     return trial.ledger.accepted, trial.ledger.arrived, trial.ledger.pending, trial.repeats
 
 
+def _median_spread(spreads: Sequence[Spread | None]) -> str:
+    known = [spread for spread in spreads if spread is not None]
+    if not known:
+        return "-"
+    p50_ms, p99_ms = (statistics.median(column) for column in zip(*((s.p50_ms, s.p99_ms) for s in known), strict=True))
+    return _pair(p50_ms, p99_ms)
+
+
 def _pair(first: float, second: float) -> str:
-    return "-" if math.isnan(first) else f"{first:.1f} / {second:.1f}"
+    return f"{first:.1f} / {second:.1f}"

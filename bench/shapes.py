@@ -10,15 +10,18 @@ class Shape:
     """Endpoints of one application, each at a port of its own.
 
     With `fan_out` 1 the messages' event types take turns and each is wanted by one endpoint, so that every message is
-    delivered once; otherwise every endpoint wants every message.
+    delivered once; otherwise every endpoint wants every message. The last `silent` endpoints take every request and
+    never answer: what is owed to them stays pending.
     """
 
     endpoints: int
     fan_out: int = 1
+    silent: int = 0
 
     @property
     def name(self) -> str:
-        return str(self.endpoints) if self.fan_out == 1 else f"{self.endpoints}, fan-out {self.fan_out}"
+        name = str(self.endpoints) if self.fan_out == 1 else f"{self.endpoints}, fan-out {self.fan_out}"
+        return name if not self.silent else f"{name}, {self.silent} silent"
 
     @property
     def event_types(self) -> list[str]:

@@ -4,14 +4,14 @@
  *
  * opens PORTS receiving ports and one control port on 127.0.0.1, prints their numbers on one line, control first, and
  * serves until its standard input ends, so that it never outlives whoever started it. The last SILENT ports read and
- * book every request and never answer.
+ * count every request, book none and never answer.
  *
  * A receiving port answers each complete request 200 and books it by its `webhook-id`: the first of an id on a port is
  * an arrival, with the moment of its last byte (CLOCK_MONOTONIC); others of that id on that port are repeats. What is
  * not understood (no id, no content-length, a chunked body) is answered 400 and counted as bad.
  *
  * The control port knows
- *     GET /stats            {"requests":N,"arrivals":N,"repeats":N,"bad":N}
+ *     GET /stats            {"requests":N,"arrivals":N,"repeats":N,"unanswered":N,"bad":N}
  *     GET /arrivals/FROM    one line for each arrival since number FROM, in order: webhook-id, index of the port, ns
  *
  * One thread, one epoll. Nothing is ever dropped from the books; out of memory ends the program.
@@ -62,7 +62,7 @@ static struct arrival *arrivals;
 static size_t arrival_count, arrival_capacity = 1 << 16;
 static uint32_t *slots; /* a hash table: 0 is free, else 1 + index into arrivals */
 static size_t slot_count = 1 << 18;
-static uint64_t request_count, repeat_count, bad_count;
+static uint64_t request_count, repeat_count, unanswered_count, bad_count;
 static int epoll_fd, answering_ports;
 
 static void *must(void *memory) {
@@ -115,7 +115,6 @@ static void grow(void) {
 }
 
 static void book(const struct peer *peer) {
-    request_count++;
     uint32_t *slot = slot_for(peer->id, peer->id_length, peer->port);
     if (*slot) {
         repeat_count++;
@@ -153,10 +152,11 @@ static int send_text(const struct peer *peer, const char *body, size_t length) {
 static int answer_control(const struct peer *peer) {
     size_t from, line = MAX_ID + 32;
     if (strcmp(peer->path, "/stats") == 0) {
-        char body[160];
-        int length = snprintf(body, sizeof body, "{\"requests\":%lu,\"arrivals\":%zu,\"repeats\":%lu,\"bad\":%lu}",
+        char body[200];
+        int length = snprintf(body, sizeof body,
+                              "{\"requests\":%lu,\"arrivals\":%zu,\"repeats\":%lu,\"unanswered\":%lu,\"bad\":%lu}",
                               (unsigned long)request_count, arrival_count, (unsigned long)repeat_count,
-                              (unsigned long)bad_count);
+                              (unsigned long)unanswered_count, (unsigned long)bad_count);
         return send_text(peer, body, (size_t)length);
     }
     if (sscanf(peer->path, "/arrivals/%zu", &from) != 1)
@@ -176,13 +176,18 @@ static int answer(const struct peer *peer) {
     static const char bad[] = "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
     if (peer->port == CONTROL)
         return answer_control(peer);
+    request_count++;
     if (peer->bad || peer->id_length == 0) {
         bad_count++;
         send_all(peer->fd, bad, sizeof bad - 1);
         return -1;
     }
+    if (peer->port >= answering_ports) {
+        unanswered_count++;
+        return 0;
+    }
     book(peer);
-    return peer->port < answering_ports ? send_all(peer->fd, good, sizeof good - 1) : 0;
+    return send_all(peer->fd, good, sizeof good - 1);
 }
 
 /* -- requests -- */

@@ -17,11 +17,14 @@ STOP_TIMEOUT_S = 10
 
 @dataclass(frozen=True)
 class SinkStats:
-    """`arrivals` are first requests of a webhook-id on a port, `repeats` the others; `bad` were not understood."""
+    """`arrivals` are first requests of a webhook-id on an answering port, `repeats` the others; `unanswered` went to
+    silent ports; `bad` were not understood.
+    """
 
     requests: int
     arrivals: int
     repeats: int
+    unanswered: int
     bad: int
 
 
@@ -35,11 +38,11 @@ class Arrival:
 
 
 class Sink:
-    """A running sink with some receiving ports; `with` ends it."""
+    """A running sink with some receiving ports, of which the last `silent` never answer; `with` ends it."""
 
-    def __init__(self, ports: int) -> None:
+    def __init__(self, ports: int, silent: int = 0) -> None:
         self._process = subprocess.Popen(
-            [build_program("sink"), str(ports)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [build_program("sink"), str(ports), str(silent)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         assert self._process.stdout is not None
         numbers = self._process.stdout.readline().split()
