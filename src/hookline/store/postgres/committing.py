@@ -21,7 +21,13 @@ from hookline import crashpoints
 from hookline.model import Kind
 from hookline.store import keys
 from hookline.store.changes import Commit, CommitResult, Duplicate, NewMessage, Outcome
-from hookline.store.errors import AmbiguousCommitError, StaleRoutingError, StoreUnavailableError
+from hookline.store.errors import (
+    AmbiguousCommitError,
+    ConflictError,
+    StaleRoutingError,
+    StoreError,
+    StoreUnavailableError,
+)
 from hookline.store.postgres.base import LONGEST_NOTIFICATION, PostgresBase, await_own_transactions, columns, fenced
 from hookline.store.postgres.connections import Connection
 from hookline.store.postgres.failures import is_connection_loss, retry_contention
@@ -86,7 +92,12 @@ class Committing(PostgresBase):
     _fanouts: dict[str, int]
 
     async def commit(self, change: Commit) -> CommitResult:
-        return await retry_contention(lambda: self._commit_once(change))
+        try:
+            return await retry_contention(lambda: self._commit_once(change))
+        except asyncpg.UniqueViolationError as error:
+            if error.constraint_name != "hookline_batches_pkey":
+                raise
+            raise ConflictError("this batch was given up; commit its messages under a new batch id") from error
 
     async def resolve_batch(self, batch_id: str) -> bool:
         async with self._reads.query() as connection:
@@ -216,6 +227,9 @@ class _Work:
     async def begin(self) -> None:
         """Steps 0, 1 and 10; and the batch row, when it is already known what it holds."""
         change = self.change
+        if change.batch_id is None and _members(change.messages):
+            # Failure policy: closed. Messages that nothing names as owed would be lost by a crash.
+            raise StoreError("messages with targets need a batch; give Commit.batch_id", code="batch_missing")
         members = None if self._is_contested else _members(change.messages)
         row = await self.connection.fetchrow(
             _SQL["begin_commit"],

@@ -11,7 +11,7 @@ nodes at once: what one has locked the other skips.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import asyncpg
 
@@ -26,8 +26,6 @@ from hookline.store.queries import load_queries
 
 _NODES = load_queries("postgres", "nodes")
 _RESCUE = load_queries("postgres", "rescue")
-
-ROWS_FOR_EACH_BATCH: Final = 100  # a batch is about so much work as this many rows
 
 
 class Nodes(PostgresBase):
@@ -82,56 +80,54 @@ class Nodes(PostgresBase):
 
     async def rescue(self, node: NodeLease, now_ms: int, limit: int, *, poison_after: int = 3) -> RescueReport:
         nodes = await retry_contention(lambda: self._fence_dead(node))
-        batches, from_batches = await retry_contention(lambda: self._rescue_batches(node, now_ms, limit))
-        most_rows = limit * ROWS_FOR_EACH_BATCH
-        freed, poisoned = await retry_contention(lambda: self._rescue_rows(node, now_ms, most_rows, poison_after))
-        return RescueReport(
-            nodes=nodes,
-            batches=batches,
-            deliveries=from_batches + freed,
-            poisoned=poisoned,
-            more=batches >= limit or freed + poisoned >= most_rows,
-        )
+        batches, owed, more = await retry_contention(lambda: self._rescue_batches(node, now_ms, limit))
+        room = max(0, limit - owed)
+        freed, poisoned, more_rows = await retry_contention(lambda: self._rescue_rows(node, now_ms, room, poison_after))
+        return RescueReport(nodes, batches, owed + freed, poisoned, more or more_rows)
 
     async def _fence_dead(self, node: NodeLease) -> int:
         async with self._upkeep.transaction() as connection:
             await hold_fence(connection, node)
             return len(await connection.fetch(_NODES["fence_dead"], node.node_id))
 
-    async def _rescue_batches(self, node: NodeLease, now_ms: int, limit: int) -> tuple[int, int]:
+    async def _rescue_batches(self, node: NodeLease, now_ms: int, limit: int) -> tuple[int, int, bool]:
+        """Batches until `limit` deliveries are owed, each as a whole: how many, what they owe, and whether more."""
         async with self._upkeep.transaction() as connection:
             await hold_fence(connection, node)
-            rows = await connection.fetch(_RESCUE["lock_orphaned_batches"], limit)
+            found = [row[0] for row in await connection.fetch(_RESCUE["lock_orphaned_batches"], limit + 1)]
             due: dict[str, tuple[str, int]] = {}
-            deliveries = await _turn_into_rows(connection, [row[0] for row in rows], 1, now_ms, due)
+            batches = owed = 0
+            while batches < min(limit, len(found)) and owed < limit:
+                owed += await _turn_into_rows(connection, [found[batches]], 1, now_ms, due)
+                batches += 1
             await touch_lanes(connection, due)
             crashpoints.reach("during_rescue")
-            return len(rows), deliveries
+            return batches, owed, batches < len(found)
 
-    async def _rescue_rows(self, node: NodeLease, now_ms: int, limit: int, poison_after: int) -> tuple[int, int]:
+    async def _rescue_rows(self, node: NodeLease, now_ms: int, limit: int, poison_after: int) -> tuple[int, int, bool]:
+        """Leased rows of the dead: how many were freed, how many ended as poison, and whether there are more."""
         async with self._upkeep.transaction() as connection:
             await hold_fence(connection, node)
-            rows: list[asyncpg.Record] = []
+            found: list[asyncpg.Record] = []
             for holder, epoch in await connection.fetch(_RESCUE["list_dead_holders"]):
-                if len(rows) < limit:
-                    rows += await connection.fetch(_RESCUE["lock_leased"], holder, epoch, limit - len(rows))
-            if not rows:
-                return 0, 0
+                if len(found) <= limit:
+                    found += await connection.fetch(_RESCUE["lock_leased"], holder, epoch, limit + 1 - len(found))
+            rows = found[:limit]
             poison = [row for row in rows if row["rescues"] + 1 > poison_after]
             freed = [row for row in rows if row["rescues"] + 1 <= poison_after]
-            detail = (
-                f"Every node that held this delivery died before it could record an attempt ({poison_after} times)."
-            )
+            # Failure policy: closed. What kills every node that sends it must not kill the next one.
+            detail = "Given up: each node that took this delivery died before it could record an attempt."
             ends = [end_of(row, AttemptStatus.FAILED, "poison", detail, now_ms) for row in poison]
             await write_ends(connection, poison, ends)
             keys: list[tuple[Any, ...]] = sorted((row["message_id"], row["endpoint_id"], row["kind"]) for row in freed)
-            await connection.execute(_RESCUE["free_rows"], *columns(keys, 3), now_ms)
+            if keys:
+                await connection.execute(_RESCUE["free_rows"], *columns(keys, 3), now_ms)
             due = {row["endpoint_id"]: (row["app_id"], now_ms) for row in freed}
             # The head of a sequence that ended lets the next one have its turn.
             due.update({row["endpoint_id"]: (row["app_id"], now_ms) for row in poison if row["sequence"] is not None})
             await touch_lanes(connection, due)
             crashpoints.reach("during_rescue")
-            return len(freed), len(poison)
+            return len(freed), len(poison), len(found) > limit
 
 
 async def _turn_into_rows(
