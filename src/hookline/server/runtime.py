@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Self
 
 from hookline.clock import Clock, SystemClock
@@ -35,14 +36,17 @@ ENVELOPE_BYTES = 65_536  # what a request may have around its payload
 
 
 class Runtime:
-    """Everything that a node consists of. Make it inside the event loop that it will run on."""
+    """Everything that a node consists of. Make it inside the event loop that it will run on.
+
+    `wrap_store` may put something between the store and all that use it (a fault, a log).
+    """
 
     def __init__(
         self,
         settings: Settings,
         *,
         clock: Clock | None = None,
-        store: Store | None = None,
+        wrap_store: Callable[[Store], Store] | None = None,
         transport: Transport | None = None,
     ) -> None:
         self.settings = settings
@@ -50,9 +54,8 @@ class Runtime:
         self.egress_policy = egress_policy(settings)
         secrets = prepare_secrets(settings)
         self.notices = tuple(secrets.notices)
-        self.store = store or create_store(
-            settings.database_url.get_secret_value(), key_ring=secrets.key_ring, clock=self.clock
-        )
+        store = create_store(settings.database_url.get_secret_value(), key_ring=secrets.key_ring, clock=self.clock)
+        self.store = store if wrap_store is None else wrap_store(store)
         self.transport = transport or HttpTransport(self.egress_policy)
         self.engine = Engine(
             self.store, self.transport, engine_options(settings), clock=self.clock, role=settings.role.value
