@@ -36,7 +36,7 @@ class Writer:
         self._patience_s = patience_s
         self._connection: sqlite3.Connection | None = None
         self._lock = asyncio.Lock()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="hookline-sqlite-writer")
+        self._thread: ThreadPoolExecutor | None = None
         self._open = False
         self._checkpoints = False
         self.restart_wanted = False
@@ -47,6 +47,7 @@ class Writer:
         if self._connection is None:
             self._open, self._checkpoints = True, checkpoints
             self._connection = connect(self._path, wait_s=0, checkpoints=checkpoints)
+            self._thread = self._thread or ThreadPoolExecutor(1, thread_name_prefix="hookline-sqlite-writer")
         return self._connection
 
     async def run(self, work: Callable[[sqlite3.Connection], T], *, in_thread: bool = False) -> T:
@@ -94,7 +95,9 @@ class Writer:
             if self._connection is not None:
                 await self._in_thread(self._connection.close)
                 self._connection = None
-        self._thread.shutdown()
+        if self._thread is not None:
+            self._thread.shutdown()
+            self._thread = None
 
     def _usable(self) -> sqlite3.Connection:
         if not self._open:
