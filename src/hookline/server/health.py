@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final
 
 import orjson
@@ -19,6 +20,8 @@ from hookline.server.runtime import Runtime
 from hookline.server.settings import Role
 
 log = logging.getLogger("hookline.server")
+
+Answer = Callable[..., Awaitable[Response]]
 
 PING_TIMEOUT_S: Final = 3.0
 
@@ -48,8 +51,7 @@ async def _ping(runtime: Runtime) -> str:
     return "ok"
 
 
-@router.api_route("/livez", methods=["GET", "HEAD"], operation_id="livez", summary="Is the process alive?")
-async def livez() -> Response:
+async def _livez() -> Response:
     return _answer(200, {"status": "ok"})
 
 
@@ -65,14 +67,15 @@ async def _readyz(request: Request, verbose: Annotated[str | None, Query()] = No
     return _answer(503 if failed else 200, content)
 
 
-for _path in ("/readyz", "/healthz"):
-    router.add_api_route(
-        _path,
-        _readyz,
-        methods=["GET", "HEAD"],
-        operation_id=_path[1:],
-        summary="Can this node do its work?",
-    )
+def add_health_route(to: APIRouter, path: str, operation_id: str, answer: Answer, summary: str) -> None:
+    """GET, and HEAD beside it, which descriptions need not mention."""
+    to.add_api_route(path, answer, methods=["GET"], operation_id=operation_id, summary=summary)
+    to.add_api_route(path, answer, methods=["HEAD"], include_in_schema=False)
+
+
+add_health_route(router, "/livez", "livez", _livez, "Is the process alive?")
+add_health_route(router, "/readyz", "readyz", _readyz, "Can this node do its work?")
+add_health_route(router, "/healthz", "healthz", _readyz, "The same as `/readyz`")
 
 
 def _answer(status: int, content: dict[str, Any]) -> Response:

@@ -6,14 +6,13 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from hookline.server.health import check_readiness
+from hookline.server.health import add_health_route, check_readiness
 from hookline.server.runtime import Runtime
 
 router = APIRouter(prefix="/health", tags=["Health"])
 
 
-@router.api_route("", methods=["GET", "HEAD"], operation_id="v1.health.get", summary="Is the server well?")
-async def get_health(request: Request) -> Response:
+async def _get_health(request: Request) -> Response:
     runtime: Runtime = request.app.state.runtime
     checks = await check_readiness(runtime)
     status = {name: {"status": "ok" if found == "ok" else "error"} for name, found in checks.items()}
@@ -28,6 +27,9 @@ async def get_health(request: Request) -> Response:
     return Response(orjson.dumps(content), 200 if healthy else 503, media_type="application/json")
 
 
-@router.api_route("/ping", methods=["GET", "HEAD"], status_code=204, operation_id="v1.health.ping", summary="Answers.")
-async def ping() -> Response:
+async def _ping() -> Response:
     return Response(status_code=204)
+
+
+add_health_route(router, "", "v1.health.get", _get_health, "Can this server do its work?")
+add_health_route(router, "/ping", "v1.health.ping", _ping, "Does it answer at all?")

@@ -14,8 +14,11 @@ import asyncio
 import logging
 import os
 from collections.abc import Coroutine
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
+from urllib.parse import parse_qs
+
+from pydantic import TypeAdapter, ValidationError
 
 from hookline.engine import Draft, Receipt, UnknownApplicationError
 from hookline.errors import HooklineError
@@ -27,11 +30,12 @@ from hookline.server.runtime import Runtime
 from hookline.server.surfaces.svix.message_body import read_message
 from hookline.server.surfaces.svix.rendering import write_message
 from hookline.services import PayloadTooLargeError
+from hookline.services.errors import invalid
 from hookline.store import AppScope
 
 log = logging.getLogger("hookline.server")
 
-_NO_CONTENT: Final = (b"with_content=false", b"with_content=False", b"with_content=0")
+_BOOLEAN: Final = TypeAdapter(bool)
 REFRESH_AFTER_S: Final = 2.0  # well below what callers and applications are remembered for
 MAX_REFRESHED: Final = 10_000
 
@@ -89,6 +93,7 @@ class HotMessages:
             _refuse(exchange, PayloadTooLargeError(limit))
             return
         try:
+            read_with_content(exchange.query)  # remembered: what is wrong with it is said before anything is accepted
             draft = self._runtime.messages.draft(
                 ticket.scope,
                 read_message(exchange.body),
@@ -110,7 +115,7 @@ class HotMessages:
         elif answer.duplicate is not None:
             self._spawn(self._settle(draft, exchange, answer))
         else:
-            body = write_message(answer.message, with_content=exchange.query not in _NO_CONTENT)
+            body = write_message(answer.message, with_content=read_with_content(exchange.query))
             exchange.answer(202, body, ((REQUEST_ID_HEADER, exchange.ticket.request_id),))
 
     async def _settle(self, draft: Draft, exchange: Exchange[Ticket], receipt: Receipt) -> None:
@@ -122,7 +127,7 @@ class HotMessages:
         except Exception as error:  # noqa: BLE001
             _fail(exchange, error)
         else:
-            body = write_message(message, with_content=exchange.query not in _NO_CONTENT)
+            body = write_message(message, with_content=read_with_content(exchange.query))
             exchange.answer(202, body, ((REQUEST_ID_HEADER, exchange.ticket.request_id),))
 
     def _refresh(self, authorization: str, app: str) -> None:
@@ -146,6 +151,23 @@ class HotMessages:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+@lru_cache(maxsize=256)
+def read_with_content(query: bytes) -> bool:
+    """Whether the answer should have the payload; it should, unless the query says otherwise.
+
+    Raises:
+        InvalidError: the parameter is no boolean.
+    """
+    values = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("with_content")
+    if not values:
+        return True
+    try:
+        return _BOOLEAN.validate_python(values[-1])
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise invalid("with_content", problem["msg"], problem["type"], "query") from error
 
 
 def _refuse(exchange: Exchange[Ticket], error: HooklineError) -> None:
