@@ -47,15 +47,15 @@ class Authenticator:
             return None
         return entry[0]
 
-    async def authenticate(self, authorization: str | None) -> Principal:
-        """The caller behind an Authorization header.
+    async def authenticate(self, authorization: str | None, *, anew: bool = False) -> Principal:
+        """The caller behind an Authorization header; `anew` asks again whatever is remembered.
 
         Raises:
             AuthenticationError: nobody that we know.
             StoreUnavailableError: nobody can tell now.
         """
         credential = read_bearer(authorization)
-        known = self.remembered(credential)
+        known = None if anew else self.remembered(credential)
         if known is not None:
             return known
         # Failure policy: closed. When the database cannot be asked, keys are refused; tokens need no database.

@@ -1,7 +1,7 @@
 """`/api/v1/app/{app_id}/msg`: messages.
 
-Creation is also what the hot path does: it uses the same two functions, `draft_message` when everything it needs is
-remembered, and this route when it is not.
+Creation usually never comes here: `hot_messages` answers it on the connection itself, with the same services and the
+same rendering. This route takes what that one does not admit.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from hookline.engine import Draft, UnknownApplicationError
+from hookline.engine import UnknownApplicationError
 from hookline.model import Message, ids
-from hookline.server.auth import read_bearer
 from hookline.server.routing import BEARER, AuthenticatedRoute, RuntimeDep, Scope, Sender
 from hookline.server.runtime import Runtime
 from hookline.server.surfaces.svix.message_body import read_application, read_message
@@ -27,24 +26,6 @@ router = APIRouter(prefix="/app/{app_id}/msg", tags=["Message"], route_class=Aut
 JSON: Final = "application/json"
 
 WithContent = Annotated[bool, Query(description="Whether payloads are in the answer.")]
-
-
-def draft_message(
-    runtime: Runtime, authorization: str | None, app: str, body: bytes, idempotency_key: str | None
-) -> Draft | None:
-    """A draft without waiting for anything; None when caller or application have to be looked up first.
-
-    Raises:
-        HooklineError: as the route below would.
-    """
-    principal = runtime.authenticator.remembered(read_bearer(authorization))
-    if principal is None:
-        return None
-    principal.require_sender()
-    scope = runtime.directory.remembered(principal, app)
-    if scope is None:
-        return None
-    return runtime.messages.draft(scope, read_message(body), request=body, idempotency_key=idempotency_key)
 
 
 @router.post(
@@ -66,7 +47,7 @@ async def create_message(
 ) -> Response:
     """Accept a message: it is on disk, and owed to every endpoint that wants it, before this answers."""
     body = await request.body()
-    scope = await scope_of(runtime, caller, app_id, body)
+    scope = await _scope_of(runtime, caller, app_id, body)
     message = await _create(runtime, scope, body, idempotency_key)
     return Response(write_message(message, with_content=with_content), 202, media_type=JSON)
 
@@ -101,7 +82,7 @@ async def get_message(
     return Response(write_message(message, with_content=with_content), media_type=JSON)
 
 
-async def scope_of(runtime: Runtime, caller: Principal, app: str, body: bytes) -> AppScope:
+async def _scope_of(runtime: Runtime, caller: Principal, app: str, body: bytes) -> AppScope:
     """The application that the path names, which is made first if the message brings one along."""
     known = runtime.directory.remembered(caller, app)
     if known is not None:
