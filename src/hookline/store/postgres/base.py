@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import asyncio
+import gc
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, cast
+
+import asyncpg
 
 from hookline.clock import Clock
 from hookline.store.changes import NodeLease
@@ -58,6 +63,26 @@ async def hold_fence(connection: Connection, node: NodeLease) -> None:
 async def await_own_transactions(connection: Connection, node: NodeLease) -> None:
     """Return when no transaction that holds this node's fence is under way: also one whose connection is lost."""
     await connection.execute(_NODES["lock_node"], node.node_id)
+
+
+async def copy_rows(
+    connection: Connection, table: str, column_names: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    """Insert many rows by COPY: the cheapest way there is."""
+    try:
+        await connection.copy_records_to_table(table, records=rows, columns=column_names)
+    except asyncpg.InternalClientError:
+        # The server went away between two statements. The driver leaves a future behind in this case, and the loss that
+        # it will hold would be reported as an exception that nobody looked at.
+        for held in gc.get_referents(cast("Any", connection)._protocol):  # noqa: SLF001
+            if asyncio.isfuture(held):
+                held.add_done_callback(_look_at)
+        raise
+
+
+def _look_at(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()
 
 
 def fenced(node: NodeLease) -> FencedError:

@@ -28,9 +28,16 @@ from hookline.store.errors import (
     StoreError,
     StoreUnavailableError,
 )
-from hookline.store.postgres.base import LONGEST_NOTIFICATION, PostgresBase, await_own_transactions, columns, fenced
+from hookline.store.postgres.base import (
+    LONGEST_NOTIFICATION,
+    PostgresBase,
+    await_own_transactions,
+    columns,
+    copy_rows,
+    fenced,
+)
 from hookline.store.postgres.connections import Connection
-from hookline.store.postgres.failures import is_connection_loss, retry_contention
+from hookline.store.postgres.failures import DRIVER_ERRORS, is_connection_loss, retry_contention
 from hookline.store.postgres.outcomes import attempt_rows, plan_pending
 from hookline.store.queries import load_queries
 from hookline.store.records import members_to_text, message_to_row, targets_to_text
@@ -118,9 +125,7 @@ class Committing(PostgresBase):
             await self._write_messages(work)
             outcomes = await self._leave_out_recorded(work)
             if outcomes:
-                await connection.copy_records_to_table(
-                    "hookline_attempts", records=attempt_rows(outcomes), columns=ATTEMPT_COLUMNS
-                )
+                await copy_rows(connection, "hookline_attempts", ATTEMPT_COLUMNS, attempt_rows(outcomes))
             await work.disable_endpoints()
             await work.change_pending(outcomes)
             await work.touch_lanes()
@@ -137,7 +142,7 @@ class Committing(PostgresBase):
     async def _finish(self, work: _Work) -> None:
         try:
             done = await work.connection.execute("COMMIT")
-        except (OSError, TimeoutError, asyncio.CancelledError, asyncpg.InterfaceError, asyncpg.PostgresError) as error:
+        except (asyncio.CancelledError, *DRIVER_ERRORS) as error:
             if isinstance(error, asyncpg.PostgresError) and not is_connection_loss(error):
                 raise  # the server answered, and the answer was no
             # Failure policy: nobody can tell yet. The engine asks; until then these attempts are not written again.
@@ -188,7 +193,7 @@ class Committing(PostgresBase):
                 fanouts[digest] = (message.app_id, ",".join(message.targets))
             rows.append(message_to_row(message, text))
         await self._keep_fanouts(work, fanouts)
-        await work.connection.copy_records_to_table("hookline_messages", records=rows, columns=MESSAGE_COLUMNS)
+        await copy_rows(work.connection, "hookline_messages", MESSAGE_COLUMNS, rows)
         await work.insert_late_batch(kept)
 
     async def _keep_fanouts(self, work: _Work, fanouts: dict[str, tuple[str, str]]) -> None:
@@ -374,7 +379,7 @@ class _Work:
             for endpoint_id, news in ordered.items()
             for sequence, new in enumerate(news, counters[endpoint_id] - len(news))
         ]
-        await self.connection.copy_records_to_table("hookline_pending", records=records, columns=ORDERED_COLUMNS)
+        await copy_rows(self.connection, "hookline_pending", ORDERED_COLUMNS, records)
 
     async def _set_health(self) -> None:
         rows = [

@@ -20,7 +20,7 @@ import asyncpg
 import msgspec
 
 from hookline.store.errors import MigrationError, StoreUnavailableError
-from hookline.store.postgres.failures import is_connection_loss, to_store_error
+from hookline.store.postgres.failures import DRIVER_ERRORS, is_connection_loss, to_store_error
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -100,7 +100,7 @@ class Server:
                 max_cached_statement_lifetime=0,
                 server_settings=None if self.address.pgbouncer else {"application_name": "hookline", **settings},
             )
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except DRIVER_ERRORS as error:
             # Failure policy: closed, and fast. Everybody who asks within the rest is told at once.
             self._rests_until_s = loop.time() + self._rest_s
             self._rest_s = min(2 * self._rest_s, LONGEST_REST_S)
@@ -231,7 +231,7 @@ class Pool:
             return
         try:
             await connection.execute("ROLLBACK", timeout=ROLLBACK_TIMEOUT_S)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except DRIVER_ERRORS:
             # Failure policy: the server rolls back what a vanished connection had begun.
             connection.terminate()
 
@@ -240,5 +240,5 @@ async def close_quietly(connection: Connection) -> None:
     """Say goodbye; or just hang up when the server does not listen."""
     try:
         await connection.close(timeout=ROLLBACK_TIMEOUT_S)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except DRIVER_ERRORS:
         connection.terminate()

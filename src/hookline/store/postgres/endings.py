@@ -12,7 +12,7 @@ import asyncpg
 
 from hookline.model import Attempt, AttemptStatus, Kind
 from hookline.model.ids import ATTEMPT, new_id
-from hookline.store.postgres.base import columns
+from hookline.store.postgres.base import columns, copy_rows
 from hookline.store.postgres.committing import ATTEMPT_COLUMNS
 from hookline.store.postgres.connections import Connection
 from hookline.store.queries import load_queries
@@ -51,9 +51,8 @@ def end_of(row: asyncpg.Record, status: AttemptStatus, reason: str, detail: str,
 async def write_ends(connection: Connection, rows: Sequence[asyncpg.Record], ends: Sequence[Attempt]) -> None:
     """Write final attempts and delete their rows."""
     if ends:
-        await connection.copy_records_to_table(
-            "hookline_attempts", records=[attempt_to_row(end) for end in ends], columns=ATTEMPT_COLUMNS
-        )
+        rows_of_ends = [attempt_to_row(end) for end in ends]
+        await copy_rows(connection, "hookline_attempts", ATTEMPT_COLUMNS, rows_of_ends)
     if rows:
         keys = [(row["message_id"], row["endpoint_id"], row["kind"]) for row in rows]
         await connection.execute(_RESCUE["delete_rows"], *columns(sorted(keys), 3))

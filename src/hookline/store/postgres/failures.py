@@ -24,6 +24,16 @@ _CONTENDED: Final = frozenset({"40001", "40P01"})
 _UNAVAILABLE_CLASSES: Final = frozenset({"08", "28", "53", "57", "58"})
 _UNAVAILABLE: Final = frozenset({"25006", "25P03", "25P04", "3D000", "55P03"})
 
+#: What the driver raises when a server refuses us, goes away, or says no. (InternalClientError: the connection was
+#: lost between two statements, and the driver noticed only that its state does not fit.)
+DRIVER_ERRORS: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+
 T = TypeVar("T")
 
 
@@ -61,7 +71,7 @@ def to_store_error(error: BaseException) -> BaseException:
         return error
     if isinstance(error, TimeoutError):
         return StoreUnavailableError("PostgreSQL did not answer in time; try again")
-    if isinstance(error, (OSError, asyncpg.InterfaceError)):
+    if isinstance(error, (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)):
         return StoreUnavailableError(
             f"the connection to PostgreSQL is lost ({type(error).__name__}: {error}); try again"
         )

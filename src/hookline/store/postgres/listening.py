@@ -15,11 +15,10 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-import asyncpg
-
 from hookline.store.errors import StoreError, StoreUnavailableError
 from hookline.store.postgres.base import CHANNEL
 from hookline.store.postgres.connections import COMMON, Connection, Server, close_quietly
+from hookline.store.postgres.failures import DRIVER_ERRORS
 
 log = logging.getLogger("hookline.store.listening")
 
@@ -39,6 +38,7 @@ class Listening:
         self._server = server
         self._listeners: list[Listener] = []
         self._task: asyncio.Task[None] | None = None
+        self._connection: Connection | None = None
         self._lost = asyncio.Event()
 
     def subscribe(self, listener: Listener) -> None:
@@ -53,14 +53,15 @@ class Listening:
         if self._server.address.pgbouncer:
             self._task = asyncio.create_task(self._resync_blindly(), name="hookline-resync")
         else:
-            connection = await self._connect()
-            self._task = asyncio.create_task(self._listen(connection), name="hookline-listen")
+            self._connection = await self._connect()
+            self._task = asyncio.create_task(self._listen(self._connection), name="hookline-listen")
 
     async def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+        await self._hang_up()
 
     async def _connect(self) -> Connection:
         connection = await self._server.connect(COMMON, timeout_s=ANSWER_TIMEOUT_S)
@@ -70,20 +71,23 @@ class Listening:
             await connection.add_listener(CHANNEL, self._heard)
         except BaseException as error:
             connection.terminate()
-            if isinstance(error, (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)):
+            if isinstance(error, DRIVER_ERRORS):
                 raise StoreUnavailableError(f"PostgreSQL refused LISTEN ({error})") from error
             raise
         return connection
 
     async def _listen(self, connection: Connection) -> None:
         while True:
-            try:
-                await self._watch(connection)
-            finally:
-                await _hang_up(connection)
+            await self._watch(connection)
+            await self._hang_up()
             log.warning("listening stopped", extra={"action": "listen_lost"})
-            connection = await self._reconnect()
+            connection = self._connection = await self._reconnect()
             self._tell("resync", "")
+
+    async def _hang_up(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None and not connection.is_closed():
+            await close_quietly(connection)
 
     async def _watch(self, connection: Connection) -> None:
         """Return when the connection is lost, or does not answer any more."""
@@ -94,7 +98,7 @@ class Listening:
             except TimeoutError:
                 try:
                     await connection.execute("SELECT 1", timeout=ANSWER_TIMEOUT_S)
-                except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                except DRIVER_ERRORS:
                     return
 
     async def _reconnect(self) -> Connection:
@@ -124,8 +128,3 @@ class Listening:
             except Exception:
                 # Failure policy: open. One listener's mistake must not keep hints from the others.
                 log.exception("a listener failed", extra={"action": "listener_failed", "kind": kind})
-
-
-async def _hang_up(connection: Connection) -> None:
-    if not connection.is_closed():
-        await close_quietly(connection)
