@@ -13,6 +13,7 @@ import functools
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -51,9 +52,24 @@ class RunningServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.loop.call_soon_threadsafe(self._stop)
+        self.begin_stop()
         self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive(), "the server did not stop"
+
+    def begin_stop(self) -> None:
+        """What a SIGTERM does."""
+        if self._thread.is_alive():
+            self.loop.call_soon_threadsafe(self._stop)
+
+    def wait_until_refused(self) -> None:
+        """Wait until the port is closed."""
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except OSError:
+                return
+        raise AssertionError("the port is still open")
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(PATIENCE_S)
@@ -84,10 +100,12 @@ class Delivered:
 
 
 class Receiver:
-    """A receiver of webhooks that answers with the status in the path: `/200/...`, `/500/...`."""
+    """A receiver of webhooks that answers with the status in the path (`/200/...`), while `answers` is set."""
 
     def __init__(self) -> None:
         self.arrived: Queue[Delivered] = Queue()
+        self.answers = threading.Event()
+        self.answers.set()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -97,6 +115,7 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 receiver.arrived.put(Delivered(self.path, headers, body))
+                receiver.answers.wait(PATIENCE_S)
                 self.send_response(int(self.path.split("/")[1]))
                 self.send_header("content-length", "6")
                 self.end_headers()

@@ -62,6 +62,7 @@ def build_server(runtime: Runtime) -> Server:
         ws="none",
         lifespan="off",
         log_config=None,
+        log_level="warning",  # its life is ours, and told by us
         access_log=False,
         server_header=False,
         proxy_headers=False,  # nothing here believes a client's word on its address
@@ -87,6 +88,7 @@ async def serve(settings: Settings, *, on_ready: Callable[[str], None] | None = 
     with _signals(server.stop):  # to the very end: a second signal must not kill a drain
         try:
             await runtime.start()
+            listener.listen(BACKLOG)  # from here on callers are let in, and wait for the moment that is left
             address = _address(listener)
             log.info("ready", extra={"action": "ready", "address": address, "role": settings.role.value})
             if on_ready is not None:
