@@ -140,7 +140,7 @@ def engine_options(settings: Settings) -> EngineOptions:
         retention_s=settings.retention_days * 86_400.0,
         retry_schedule_s=settings.retry_schedule,
         retry_after_cap_s=settings.retry_after_cap_s,
-        # The engine takes it for every endpoint, whatever its policy says: only when somebody asked for it.
+        # It replaces what each dialect has for itself (10 s, 15 s): only when the operator asked for that.
         request_timeout_s=settings.request_timeout_s if "request_timeout_s" in settings.model_fields_set else None,
         stop_grace_s=settings.shutdown_grace_s,
     )
