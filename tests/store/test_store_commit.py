@@ -426,6 +426,17 @@ async def test_a_disable_sets_status_reason_and_routing(world):
     assert endpoints[0].status is EndpointStatus.DISABLED
 
 
+async def test_only_the_first_disable_counts(world):
+    """Many requests are in flight when an endpoint goes; each may answer that it is gone."""
+    target = await world.endpoint()
+    await world.write(disables=[Disable(world.app.id, target.id, "gone")])
+    before, _ = await world.store.load_routing(world.app.id)
+    await world.write(disables=[Disable(world.app.id, target.id, "disabled_by_receiver")])
+    after, (found,) = await world.store.load_routing(world.app.id)
+    assert after == before
+    assert found.status_reason == "gone"
+
+
 async def test_a_disable_needs_the_right_application(world):
     other = await world.store.create_application(application())
     target = await world.endpoint()

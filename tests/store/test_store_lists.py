@@ -303,6 +303,23 @@ async def test_a_manual_success_shows_and_a_manual_failure_does_not(world, targe
         assert view.state == state
 
 
+async def test_a_manual_delivery_on_its_way_changes_no_end(world, target):
+    (sent,) = await world.accept(target)
+    await world.record(Outcome(failure(sent, target, final=True)))
+    await world.store.request_resend(world.scope, sent.id, target, NOW)
+    (view,) = await world.store.deliveries_of_message(world.scope, sent.id, NOW)
+    assert view.state == "exhausted"
+
+
+async def test_a_success_stays_a_success_whatever_comes_after(world, target):
+    """The schedule's own attempt was still on its way when the manual one succeeded."""
+    (sent,) = await world.accept(target)
+    await world.record(Outcome(attempt(sent, target, kind=Kind.MANUAL, number=-1), has_row=True))
+    await world.record(Outcome(failure(sent, target, final=True)))
+    (view,) = await world.store.deliveries_of_message(world.scope, sent.id, NOW)
+    assert view.state == "succeeded"
+
+
 async def test_a_message_of_nobody_has_no_deliveries(world):
     one = message(world.app.id)
     await world.write(messages=[NewMessage(one)])

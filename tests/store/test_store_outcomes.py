@@ -121,6 +121,7 @@ async def test_retry_without_a_row_takes_over_our_own(world, database, target):
     """It became a straggler while its outcome was on its way."""
     (sent,) = await world.accept(target)
     await world.write(spills=[Spill(key(sent, target), world.app.id, NOW, leased=True)])
+    await database.fetch("UPDATE hookline_pending SET rescues = 2")
     await world.record(Outcome(failure(sent, target, number=4), retry_at_ms=LATER))
     assert await rows(database) == [("scheduled", 4, 0, LATER, None, None)]
 
@@ -165,6 +166,7 @@ async def test_an_older_epoch_of_ours_is_somebody_else(world, database, target):
     before = await rows(database)
     assert before[0][5] == old.epoch
     await world.record(Outcome(failure(sent, target), retry_at_ms=LATER, has_row=True))
+    await world.record(Outcome(failure(sent, target), retry_at_ms=LATER))
     await world.record(Outcome(failure(sent, target, final=True), has_row=True))
     await world.write(releases=[key(sent, target)])
     assert await rows(database) == before
