@@ -1,7 +1,8 @@
 """The shape of a background service: one named loop, startable and stoppable alone.
 
 stopped ──start──> running ──work──> waiting ──wake or time──> running
-                      └──error──> waiting (logged; the loop never dies of one bad round)
+                      ├──error──> waiting (logged; the loop never dies of one bad round)
+                      └──stop──> the round ends, unless it takes too long ──> stopped
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import logging
 from abc import ABC, abstractmethod
 
 from hookline.store.errors import FencedError, StoreUnavailableError
+
+STOP_PATIENCE_S = 2.0
 
 log = logging.getLogger("hookline.engine.background")
 
@@ -24,17 +27,23 @@ class Background(ABC):
     def __init__(self) -> None:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._stopping = False
 
     @abstractmethod
     async def work(self) -> float: ...
 
     def start(self) -> None:
         if self._task is None:
+            self._stopping = False
             self._task = asyncio.create_task(self._run(), name=self.name)
 
     async def stop(self) -> None:
+        """Let the round that runs come to its end: a transaction cut in the middle helps nobody."""
         task, self._task = self._task, None
         if task is not None:
+            self._stopping = True
+            self._wake.set()
+            await asyncio.wait([task], timeout=STOP_PATIENCE_S)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
@@ -42,7 +51,7 @@ class Background(ABC):
         self._wake.set()
 
     async def _run(self) -> None:
-        while True:
+        while not self._stopping:
             self._wake.clear()
             try:
                 wait_s = await self.work()

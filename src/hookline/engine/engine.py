@@ -156,8 +156,7 @@ class Engine:
         self._running = False
         self._draining = True
         self.ingest.accepting = False
-        for service in self._services():
-            await service.stop()
+        await asyncio.gather(*(service.stop() for service in self._services()))
         await self.ingest.drain()
         self.committer.flush()
         self.dispatcher.spill_queues()
