@@ -6,6 +6,7 @@ Messages are written around their payload's own bytes, which are never parsed ag
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -32,7 +33,12 @@ _ATTEMPT_STATUS: Final = {AttemptStatus.SUCCEEDED: 0, AttemptStatus.FAILED: 2, A
 def format_time(moment_ms: int) -> str:
     """RFC 3339 in UTC, with milliseconds."""
     seconds, milliseconds = divmod(moment_ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"
+    return f"{_format_second(seconds)}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=256)  # thousands of messages share a second
+def _format_second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def render_application(application: Application) -> ApplicationOut:
