@@ -129,6 +129,33 @@ async def test_traffic_in_the_way_puts_it_off(world: World, admin: asyncpg.Conne
     assert (report.messages, report.more) == (1, False)
 
 
+async def test_a_week_that_owes_too_much_is_thinned_out_row_by_row(
+    world: World, admin: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Carrying a paused endpoint's backlog would keep everybody waiting; its week stays until it is delivered."""
+    monkeypatch.setattr("hookline.store.postgres.partitions.MOST_CARRIED", 2)
+    lane = (await world.endpoint()).id
+    waiting = await world.free(lane, count=3)
+    done = await world.accept(lane, count=5)
+    await world.record(*[Outcome(attempt(one, lane)) for one in done])
+    await world.record(*[Outcome(failure(one, lane), retry_at_ms=NOW, has_row=False) for one in waiting])
+    await world.write(settled_batches=await world.store.own_batches(world.node, NOW + 1))
+    reports = [await world.store.prune(LATER - 90 * DAY, LATER, 2)]
+    while reports[-1].more:
+        reports.append(await world.store.prune(LATER - 90 * DAY, LATER, 2))
+    assert sum(report.messages for report in reports) == 5
+    assert sum(report.attempts for report in reports) == 5
+    assert max(report.messages for report in reports) <= 2
+    for one in waiting:
+        assert await _place_of(admin, MESSAGES, one.id) == Week(MESSAGES, THIS_WEEK).name
+    world.now_ms = LATER
+    claimed = await world.lease(lane)
+    assert {one.message.id for one in claimed} == {one.id for one in waiting}
+    await world.record(*[Outcome(attempt(one, lane, at_ms=LATER), has_row=True) for one in waiting])
+    assert (await world.store.prune(LATER - 90 * DAY, LATER, 2)).messages == 3
+    assert THIS_WEEK not in await list_weeks(world.store._reads, MESSAGES)
+
+
 async def test_a_resend_under_way_keeps_its_week(world: World, admin: asyncpg.Connection) -> None:
     lane = (await world.endpoint()).id
     (one,) = await world.accept(lane)

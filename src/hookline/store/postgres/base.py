@@ -43,7 +43,13 @@ class PostgresBase:
         self._claims = Pool(self._server, 1, statement_timeout_s=15, lock_timeout_s=2, settings=INDEX_ONLY)
         self._upkeep = Pool(self._server, 1, statement_timeout_s=60, lock_timeout_s=5, settings=INDEX_ONLY)
         self._leases = Pool(self._server, 1, statement_timeout_s=5, lock_timeout_s=5)
-        self._reads = Pool(self._server, readers, statement_timeout_s=20, lock_timeout_s=5)
+        self._reads = Pool(
+            self._server,
+            readers,
+            statement_timeout_s=20,
+            lock_timeout_s=5,
+            settings={**INDEX_ONLY, "plan_cache_mode": "auto"},
+        )
 
     @property
     def _pools(self) -> tuple[Pool, ...]:

@@ -26,6 +26,11 @@ log = logging.getLogger("hookline.store.partitions")
 
 WEEK_MS: Final = 7 * 86_400_000
 WEEKS_AHEAD: Final = 2
+MOST_CARRIED: Final = 5_000  # rows that are carried forward while everybody waits: some tenths of a second
+COUNTED_EXACTLY: Final = 100_000  # bigger tables are not read through only to report how many rows went
+REST: Final = -1
+MESSAGES: Final = "hookline_messages"
+ATTEMPTS: Final = "hookline_attempts"
 # Making and dropping weeks needs locks that everybody queues behind: give up quickly, come back in an hour.
 LOCK_TIMEOUT: Final = "SET LOCAL lock_timeout = '300ms'"
 PARTITION_LOCK: Final = 7_402_618_501_448_302
@@ -33,14 +38,14 @@ _NAME = re.compile(r"hookline_(?:messages|attempts)_w(\d{4,})")
 
 
 class Week(msgspec.Struct, frozen=True):
-    """One partition: a table and the number of its week since 1970."""
+    """One partition: a table and the number of its week since 1970. -1 is the default partition."""
 
     table: str
     number: int
 
     @property
     def name(self) -> str:
-        return f"{self.table}_w{self.number:04d}"
+        return f"{self.table}_rest" if self.number < 0 else f"{self.table}_w{self.number:04d}"
 
     @property
     def end_ms(self) -> int:
@@ -48,18 +53,24 @@ class Week(msgspec.Struct, frozen=True):
 
     def fill(self, query: str) -> str:
         """Put this week's names and bounds into a statement."""
-        prefix = MESSAGE if self.table == "hookline_messages" else ATTEMPT
+        prefix = MESSAGE if self.table == MESSAGES else ATTEMPT
         return _SQL[query].format(
             table=self.table,
             partition=self.name,
             low=id_at(prefix, self.number * WEEK_MS),
             high=id_at(prefix, self.end_ms),
             message_high=id_at(MESSAGE, self.end_ms),
+            most=MOST_CARRIED,
         )
 
 
-MESSAGES: Final = "hookline_messages"
-ATTEMPTS: Final = "hookline_attempts"
+class Dropped(msgspec.Struct, frozen=True):
+    """What became of the weeks that are over: rows that went, weeks that owe too much, and whether some were busy."""
+
+    messages: int
+    attempts: int
+    crowded: list[Week]
+    busy: bool
 
 
 async def ensure_partitions(pool: Pool, now_ms: int) -> None:
@@ -78,18 +89,24 @@ async def list_weeks(pool: Pool, table: str) -> set[int]:
     return {int(match[1]) for row in rows if (match := _NAME.fullmatch(row[0]))}
 
 
-async def drop_partitions(pool: Pool, before_ms: int) -> tuple[int, int, bool]:
-    """Drop the weeks that ended by `before_ms`: messages and attempts that went, and whether some would not yet go."""
+async def drop_partitions(pool: Pool, before_ms: int) -> Dropped:
+    """Drop the weeks that ended by `before_ms`, as far as they owe little and nobody is in the way."""
     gone = {MESSAGES: 0, ATTEMPTS: 0}
-    complete = True
+    crowded: list[Week] = []
+    busy = False
     for table in (MESSAGES, ATTEMPTS):
         for number in sorted(await list_weeks(pool, table)):
             week = Week(table, number)
-            if week.end_ms <= before_ms:
-                dropped = await _drop(pool, week)
-                complete = complete and dropped is not None
-                gone[table] += dropped or 0
-    return gone[MESSAGES], gone[ATTEMPTS], not complete
+            if week.end_ms > before_ms:
+                continue
+            owed = await pool.fetch_value(week.fill(f"count_owed_{table.removeprefix('hookline_')}"))
+            if owed > MOST_CARRIED:
+                crowded.append(week)
+                continue
+            rows = await _drop(pool, week)
+            busy = busy or rows is None
+            gone[table] += rows or 0
+    return Dropped(gone[MESSAGES], gone[ATTEMPTS], crowded, busy)
 
 
 async def _make(pool: Pool, week: Week) -> None:
@@ -107,7 +124,9 @@ async def _make(pool: Pool, week: Week) -> None:
 
 async def _drop(pool: Pool, week: Week) -> int | None:
     """Rows that went with a week; None when it could not be locked now."""
-    rows: int = await pool.fetch_value(week.fill("count"))
+    rows: int = await pool.fetch_value(week.fill("estimate"))
+    if rows < COUNTED_EXACTLY:
+        rows = await pool.fetch_value(week.fill("count"))
     try:
         async with pool.transaction() as connection:
             await _take_turns(connection)

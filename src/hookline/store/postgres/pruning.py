@@ -6,6 +6,7 @@ All in bounded steps, each a transaction; `more` asks for another round. Old mes
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from hookline.model import AttemptStatus
@@ -17,6 +18,7 @@ from hookline.store.postgres.connections import Connection
 from hookline.store.postgres.endings import end_of, write_ends
 from hookline.store.postgres.failures import retry_contention
 from hookline.store.postgres.paging import ID_MARGIN_MS
+from hookline.store.postgres.partitions import Week
 from hookline.store.queries import load_queries
 from hookline.store.records import members_from_text
 
@@ -26,6 +28,11 @@ _CLAIMS = load_queries("postgres", "claims")
 DAY_MS: Final = 86_400_000
 HOUR_MS: Final = 3_600_000
 TOMBSTONE_MS: Final = HOUR_MS
+# What looks through a whole table should be planned for that, unlike all else that the engine does.
+_SCAN: Final = (
+    "SET LOCAL enable_seqscan = on; SET LOCAL enable_bitmapscan = on; SET LOCAL enable_hashjoin = on; "
+    "SET LOCAL enable_mergejoin = on; SET LOCAL plan_cache_mode = auto"
+)
 
 
 class Pruning(PostgresBase):
@@ -66,8 +73,8 @@ class Pruning(PostgresBase):
 
     async def prune(self, before_ms: int, now_ms: int, limit: int) -> PruneReport:
         await partitions.ensure_partitions(self._upkeep, now_ms)
-        messages, attempts, busy = await partitions.drop_partitions(self._upkeep, before_ms)
-        more_messages, more_attempts = await self._delete_old(before_ms, limit)
+        dropped = await partitions.drop_partitions(self._upkeep, before_ms)
+        more_messages, more_attempts = await self._delete_old(dropped.crowded, before_ms, limit)
         gone_messages, gone_attempts = await self._delete_applications(now_ms - DAY_MS, limit)
         async with self._upkeep.transaction() as connection:
             keys = len(await connection.fetch(_SQL["delete_keys"], now_ms, limit))
@@ -78,23 +85,30 @@ class Pruning(PostgresBase):
             await connection.execute(_SQL["delete_dead_nodes"], DAY_MS)
             await connection.execute(_SQL["delete_tombstones"], TOMBSTONE_MS)
         return PruneReport(
-            messages=messages + more_messages + gone_messages,
-            attempts=attempts + more_attempts + gone_attempts,
+            messages=dropped.messages + more_messages + gone_messages,
+            attempts=dropped.attempts + more_attempts + gone_attempts,
             keys=keys,
-            more=busy or max(more_messages, more_attempts, gone_messages, gone_attempts, keys) >= limit,
+            more=dropped.busy or max(more_messages, more_attempts, gone_messages, gone_attempts, keys) >= limit,
         )
 
-    async def _delete_old(self, before_ms: int, limit: int) -> tuple[int, int]:
-        """Row by row, from the default partitions."""
-        async with self._upkeep.transaction() as connection:
-            members = await _members(connection)
-            messages = await connection.fetch(
-                _SQL["delete_old_messages"], id_at(MESSAGE, before_ms + ID_MARGIN_MS), before_ms, members, limit
-            )
-            attempts = await connection.fetch(
-                _SQL["delete_old_attempts"], id_at(ATTEMPT, before_ms + ID_MARGIN_MS), before_ms, limit
-            )
-        return len(messages), len(attempts)
+    async def _delete_old(self, crowded: Sequence[Week], before_ms: int, limit: int) -> tuple[int, int]:
+        """Row by row, from the default partitions and from weeks that could not be dropped; messages first."""
+        rest = [Week(partitions.MESSAGES, partitions.REST), Week(partitions.ATTEMPTS, partitions.REST)]
+        messages = attempts = 0
+        for week in sorted([*rest, *crowded], key=lambda week: week.table != partitions.MESSAGES):
+            async with self._upkeep.transaction() as connection:
+                await connection.execute(_SCAN)
+                if week.table == partitions.MESSAGES:
+                    edge = id_at(MESSAGE, before_ms + ID_MARGIN_MS)
+                    members = await _members(connection)
+                    left = limit - messages
+                    found = await connection.fetch(week.fill("delete_messages"), edge, before_ms, members, left)
+                    messages += len(found)
+                else:
+                    edge = id_at(ATTEMPT, before_ms + ID_MARGIN_MS)
+                    left = limit - attempts
+                    attempts += len(await connection.fetch(week.fill("delete_attempts"), edge, before_ms, left))
+        return messages, attempts
 
     async def _delete_applications(self, deleted_before_ms: int, limit: int) -> tuple[int, int]:
         """What applications left that were deleted long enough ago for every delivery to have been canceled."""

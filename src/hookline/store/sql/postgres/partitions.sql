@@ -12,8 +12,25 @@ CREATE TABLE {partition} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS 
 -- Attaching a table that exists locks its parent less than creating it in place.
 ALTER TABLE {table} ATTACH PARTITION {partition} FOR VALUES FROM ('{low}') TO ('{high}');
 
+-- name: estimate
+SELECT reltuples::bigint FROM pg_class WHERE oid = '{partition}'::regclass;
+
 -- name: count
 SELECT count(*) FROM {partition};
+
+-- name: count_owed_messages
+-- At most {most} and one more: who asks wants to know whether these are too many to carry while everybody waits.
+SELECT count(*) FROM (
+    SELECT 1 FROM hookline_pending WHERE message_id >= '{low}' AND message_id < '{high}' LIMIT {most} + 1
+) AS owed;
+
+-- name: count_owed_attempts
+SELECT count(*) FROM (
+    SELECT 1
+    FROM (SELECT DISTINCT message_id FROM hookline_pending WHERE message_id < '{message_high}' LIMIT {most} + 1) AS owed
+    JOIN {partition} t ON t.message_id = owed.message_id
+    LIMIT {most} + 1
+) AS owed;
 
 -- name: detach
 ALTER TABLE {table} DETACH PARTITION {partition};
@@ -47,3 +64,27 @@ WHERE message_id IN (
     UNION
     SELECT split_part(pair, '/', 2) FROM hookline_batches CROSS JOIN LATERAL unnest(string_to_array(members, ' ')) AS pair
 );
+
+-- Row by row, where a week cannot be dropped as a whole: the default partition, and weeks that owe too much.
+-- name: delete_messages
+DELETE FROM {partition} r
+USING (
+    SELECT m.app_id, m.id FROM {partition} m
+    WHERE m.id < $1 AND m.created_at_ms < $2
+      AND NOT EXISTS (SELECT 1 FROM hookline_pending p WHERE p.message_id = m.id)
+      AND NOT m.id = ANY ($3::text[])
+    LIMIT $4
+    FOR UPDATE SKIP LOCKED
+) AS old
+WHERE r.app_id = old.app_id AND r.id = old.id
+RETURNING 1;
+
+-- name: delete_attempts
+-- Attempts go by their own age, once their message is gone.
+DELETE FROM {partition} r
+WHERE ctid = ANY (ARRAY(
+    SELECT t.ctid FROM {partition} t
+    WHERE t.id < $1 AND t.created_at_ms < $2
+      AND NOT EXISTS (SELECT 1 FROM hookline_messages m WHERE m.app_id = t.app_id AND m.id = t.message_id)
+    LIMIT $3))
+RETURNING 1;

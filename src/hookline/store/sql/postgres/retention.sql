@@ -49,30 +49,6 @@ UPDATE hookline_messages m SET payload = '', payload_expired = true
 FROM unnest($1::text[], $2::text[]) AS e (app_id, id)
 WHERE m.app_id = e.app_id AND m.id = e.id;
 
--- Old messages of the default partition, where whole weeks cannot be dropped.
--- name: delete_old_messages
-DELETE FROM hookline_messages_rest r
-USING (
-    SELECT m.app_id, m.id FROM hookline_messages_rest m
-    WHERE m.id < $1 AND m.created_at_ms < $2
-      AND NOT EXISTS (SELECT 1 FROM hookline_pending p WHERE p.message_id = m.id)
-      AND NOT m.id = ANY ($3::text[])
-    LIMIT $4
-    FOR UPDATE SKIP LOCKED
-) AS old
-WHERE r.app_id = old.app_id AND r.id = old.id
-RETURNING 1;
-
--- name: delete_old_attempts
--- Attempts go by their own age, once their message is gone.
-DELETE FROM hookline_attempts_rest r
-WHERE ctid = ANY (ARRAY(
-    SELECT t.ctid FROM hookline_attempts_rest t
-    WHERE t.id < $1 AND t.created_at_ms < $2
-      AND NOT EXISTS (SELECT 1 FROM hookline_messages m WHERE m.app_id = t.app_id AND m.id = t.message_id)
-    LIMIT $3))
-RETURNING 1;
-
 -- name: delete_messages_of_deleted
 DELETE FROM hookline_messages r
 USING (
