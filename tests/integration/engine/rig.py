@@ -40,7 +40,7 @@ OPTIONS = EngineOptions(
     tidy_every_s=0.02,
     relay_poll_s=0.02,
     stop_grace_s=0.2,
-    lease_s=60.0,
+    lease_s=1e6,  # tests move the clock far; those about leases choose their own
 )
 
 
@@ -77,10 +77,14 @@ class Pulse:
                     return found
                 if event is self._event:
                     await self.wait()
+                await asyncio.sleep(0)  # asking makes a pulse, too: let others run
 
 
 class WatchedStore:
-    """A real store that can be taken away. `before[name]` is awaited before that call and may raise; so may `after`."""
+    """A real store that can be taken away. `before[name]` is awaited before that call and may raise; so may `after`.
+
+    A `dead` one never answers again: what it was asked before may still happen, but nobody learns of it.
+    """
 
     def __init__(self, real: Store, pulse: Pulse) -> None:
         self.real = real
@@ -90,6 +94,8 @@ class WatchedStore:
         self.before: dict[str, Callable[..., Awaitable[None]]] = {}
         self.after: dict[str, Callable[..., Awaitable[None]]] = {}
         self.away: Exception | None = None
+        self.dead = False
+        self.active = 0
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.real, name)
@@ -103,7 +109,7 @@ class WatchedStore:
                     raise self.away
                 if name in self.before:
                     await self.before[name](*args)
-                result = await found(*args, **kwargs)
+                result = await self._ask(found, *args, **kwargs)
                 if name == "commit":
                     self.commits.append(args[0])
                 if name in self.after:
@@ -113,6 +119,17 @@ class WatchedStore:
                 self.pulse()
 
         return call
+
+    async def _ask(self, found: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if not self.dead:
+            self.active += 1
+            try:
+                result = await found(*args, **kwargs)
+            finally:
+                self.active -= 1
+            if not self.dead:
+                return result
+        return await asyncio.Event().wait()
 
 
 class Receivers(MemoryTransport):
@@ -168,6 +185,7 @@ class Rig:
         self.receivers = Receivers(self.pulse)
         self.app: Application
         self.engines: list[Engine] = []
+        self.stores: dict[Engine, WatchedStore] = {}
         self.until = self.pulse.until
 
     async def open(self) -> None:
@@ -180,6 +198,9 @@ class Rig:
         self.store.before.clear()
         self.store.after.clear()
         for engine in self.engines:
+            self.stores[engine].away = None
+            self.stores[engine].before.clear()
+            self.stores[engine].after.clear()
             await engine.stop(0)
         await self.receivers.close()
         await self.store.close()
@@ -188,13 +209,15 @@ class Rig:
     def scope(self) -> AppScope:
         return AppScope(ORG, self.app.id)
 
-    async def engine(self, *, start: bool = True, store: Any = None, **settings: Any) -> Engine:
-        """Make a node; settings are engine options, or `role`, `transport`."""
+    async def engine(self, *, start: bool = True, own_store: bool = False, **settings: Any) -> Engine:
+        """Make a node; settings are engine options, or `role`, `transport`. Its store is the rig's, or one to kill."""
         role = settings.pop("role", "all")
         transport = settings.pop("transport", self.receivers)
         options = dataclasses.replace(OPTIONS, **settings)
-        engine = Engine(store or self.store, transport, options, clock=self.clock, role=role)
+        store = WatchedStore(self.store.real, self.pulse) if own_store else self.store
+        engine = Engine(store, transport, options, clock=self.clock, role=role)
         self.engines.append(engine)
+        self.stores[engine] = store
         if start:
             await engine.start()
         return engine
@@ -202,6 +225,10 @@ class Rig:
     async def kill(self, engine: Engine) -> None:
         """End a node as a crash would: its tasks are gone, nothing is given back; then its lease ends, too."""
         self.engines.remove(engine)
+        store = self.stores[engine]
+        assert store is not self.store, "make it with own_store=True"
+        store.dead = True
+        await self.until(lambda: not store.active)
         tasks = [*engine.committer._tasks]
         services = [engine.heartbeat, engine.claimer, engine.prober, engine.rescuer, engine.relay, engine.pruner]
         tasks += [service._task for service in services if service._task is not None]
@@ -229,7 +256,8 @@ class Rig:
 
     async def change(self, of: Endpoint, **changes: Any) -> Endpoint:
         current = await self.store.get_endpoint(self.scope, of.id)
-        changed = msgspec.structs.replace(current, updated_at_ms=self.clock.now_ms() + 1, **changes)
+        self.clock.advance(0.001)
+        changed = msgspec.structs.replace(current, updated_at_ms=self.clock.now_ms(), **changes)
         updated = await self.store.update_endpoint(changed)
         assert updated is not None
         return updated
@@ -250,6 +278,11 @@ class Rig:
             *(engine.ingest.accept(self.draft(**changes)) for _ in range(count))
         )
         return [receipt.message for receipt in receipts]
+
+    async def rounds(self, count: int = 4) -> None:
+        """Let the services look for work so many times: what has not happened then does not happen."""
+        seen = self.store.calls["due_lanes"]
+        await self.until(lambda: self.store.calls["due_lanes"] >= seen + count)
 
     # What is on disk
 
@@ -289,6 +322,14 @@ class Rig:
         connection = await asyncpg.connect(self.url)
         try:
             return [tuple(row) for row in await connection.fetch(sql)]
+        finally:
+            await connection.close()
+
+    async def execute(self, sql: str) -> None:
+        """Several statements at once, on PostgreSQL."""
+        connection = await asyncpg.connect(self.url)
+        try:
+            await connection.execute(sql)
         finally:
             await connection.close()
 
