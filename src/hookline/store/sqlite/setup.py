@@ -73,7 +73,9 @@ def unlock(connection: sqlite3.Connection, given: KeyRing | None, key_path: Path
             found = load_key_ring(key_path)
             if found is None:
                 # Failure policy: closed. A new key would open nothing of what is sealed.
-                raise KeyCheckError(f"the encryption key {key_path} is gone; restore it, or give HOOKLINE_KEY")
+                raise KeyCheckError(
+                    f"the encryption key {key_path} is gone; restore it, or give HOOKLINE_ENCRYPTION_KEY"
+                )
             ring = found
         if row is None or not ring.verify_check(row[0]):
             connection.execute(_SQL["set_meta"], (CHECK_NAME, ring.make_check()))
