@@ -235,6 +235,7 @@ class Engine:
 
     def database_lost(self, error: HooklineError) -> None:
         self._database = False
+        self.rescuer.wait_a_lease()
         self.dispatcher.halt("database")
         log.error("the database does not answer", extra={"action": "database_lost", "reason": error.message})
 

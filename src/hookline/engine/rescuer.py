@@ -19,6 +19,7 @@ from hookline.engine.batches import Batches
 from hookline.engine.lease import Lease
 from hookline.engine.options import EngineOptions
 from hookline.engine.stats import Stats
+from hookline.store.errors import StoreUnavailableError
 from hookline.store.protocol import EngineStore
 
 OWN_BATCH_AGE_S = 30.0  # older than any commit that may still be on its way
@@ -56,16 +57,23 @@ class Rescuer(Background):
         self._own_checked_s = float("-inf")
 
     def wait_a_lease(self) -> None:
-        """This node was without the database: let the others record first."""
+        """This node is or was without the database: let the others record first.
+
+        Said at every sign of it, not only when it is back: this service may be the first to reach it again.
+        """
         self._not_before_s = self._clock.monotonic_s() + self._lease.lease_s
 
     async def work(self) -> float:
         self._sweep()
         if not self._lease.valid():
             return self._options.rescue_every_s
-        await self._adopt_own()
-        if self._others and self._clock.monotonic_s() >= self._not_before_s:
-            await self.rescue_all()
+        try:
+            await self._adopt_own()
+            if self._others and self._clock.monotonic_s() >= self._not_before_s:
+                await self.rescue_all()
+        except StoreUnavailableError:
+            self.wait_a_lease()
+            raise
         return self._options.rescue_every_s
 
     async def rescue_all(self) -> int:
