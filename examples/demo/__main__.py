@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx2
@@ -37,8 +37,7 @@ async def run(arguments: argparse.Namespace, console: Console) -> int:
     ended = asyncio.Event()
     task = asyncio.current_task()
     assert task is not None
-    for number in _ENDS:
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    _on_end(task.cancel)
     try:
         async with start_server(arguments.port, console) as server:
             # Loaded here: it takes its time, and so does the server, in a process of its own.
@@ -57,8 +56,7 @@ async def run(arguments: argparse.Namespace, console: Console) -> int:
                     table.print_complaints(console, server.complaints)
                 if not arguments.once:
                     table.print_invitation(console, server.url, token)
-                    for number in _ENDS:  # from here on, the end is meant to be
-                        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+                    _on_end(ended.set)  # from here on, the end is meant to be
                     await ended.wait()
                     console.print("stopping", style="dim")
             finally:
@@ -66,6 +64,19 @@ async def run(arguments: argparse.Namespace, console: Console) -> int:
     except asyncio.CancelledError:
         return EXIT_INTERRUPTED
     return 0 if is_good else EXIT_FAILED
+
+
+def _on_end(act: Callable[[], object]) -> None:
+    """Ctrl-C, SIGTERM and a closed terminal act once: impatience must not interrupt the tidying up."""
+    loop = asyncio.get_running_loop()
+
+    def act_once() -> None:
+        for number in _ENDS:
+            loop.add_signal_handler(number, lambda: None)
+        act()
+
+    for number in _ENDS:
+        loop.add_signal_handler(number, act_once)
 
 
 @contextlib.asynccontextmanager
