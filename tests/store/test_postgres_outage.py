@@ -16,13 +16,15 @@ from hookline.store import (
     MessageFilter,
     MigrationError,
     NewMessage,
+    Outcome,
     Page,
+    StoreFullError,
     StoreUnavailableError,
     create_store,
 )
 from hookline.store.postgres import PostgresStore
 from support.postgres import PostgresServer
-from support.store import NOW, World, message, new_id
+from support.store import NOW, World, failure, message, new_id
 
 KEY_RING = KeyRing.generate()
 ROUNDS = 4
@@ -164,6 +166,54 @@ async def test_a_read_only_server_is_left_for_the_next_one(world: World, server:
 async def _drop_idle(pool: object) -> None:
     while pool._idle:
         await pool._idle.pop().close()
+
+
+async def test_a_full_disk_keeps_nothing_and_is_said(world: World) -> None:
+    await _refuse_messages(world, "53100")
+    batch_id = new_id(BATCH)
+    with pytest.raises(StoreFullError):
+        await world.write(messages=[NewMessage(message(world.app.id, "ep_one"))], batch_id=batch_id)
+    assert (await world.store.backlog(NOW)).batches == 0
+    await world.store.ping()
+
+
+async def test_contention_is_tried_again_and_given_up_in_the_end(world: World) -> None:
+    await _refuse_messages(world, "40P01", times=3)
+    (kept,) = await world.accept("ep_one")
+    assert await world.store.get_message(world.scope, kept.id) == kept
+    await _refuse_messages(world, "40001", times=1_000)
+    with pytest.raises(StoreUnavailableError):
+        await world.accept("ep_one")
+
+
+async def test_what_others_said_is_kept_though_postgresql_cannot_hold_all_of_it(world: World) -> None:
+    lane = (await world.endpoint()).id
+    (one,) = await world.accept(lane)
+    made = failure(one, lane, final=True, detail="caf\u00e9 \0 \udcff")
+    await world.record(Outcome(made))
+    found = await world.store.get_attempt(world.scope, one.id, made.id)
+    assert found is not None
+    assert found.detail == "caf\u00e9 \ufffd ?"
+
+
+async def _refuse_messages(world: World, sqlstate: str, *, times: int = 1_000) -> None:
+    """Let the server itself refuse the next messages, with the code that it would have for them."""
+    async with world.store._upkeep.lease() as connection:
+        await connection.execute(
+            f"""
+            CREATE SEQUENCE IF NOT EXISTS refusals;
+            SELECT setval('refusals', 1, false);
+            CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                IF nextval('refusals') <= {times} THEN
+                    RAISE EXCEPTION 'as asked' USING ERRCODE = '{sqlstate}';
+                END IF;
+                RETURN NEW;
+            END $$;
+            CREATE OR REPLACE TRIGGER refuse BEFORE INSERT ON hookline_messages
+                FOR EACH ROW EXECUTE FUNCTION refuse();
+            """
+        )
 
 
 async def test_a_cancelled_commit_leaves_the_store_usable(world: World, server: PostgresServer) -> None:

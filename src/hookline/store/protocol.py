@@ -195,7 +195,8 @@ class EngineStore(Protocol):
         NOTIFY at most once, and only if another node should know (ordered targets, disables, lane health).
 
         Raises:
-            AmbiguousCommitError: the connection broke during COMMIT.
+            AmbiguousCommitError: the connection broke during COMMIT. Its outcomes may be committed again by the same
+                store: those that are there already are left out, with what they did to `pending`.
         """
         ...
 
