@@ -216,6 +216,7 @@ class Rig:
         options = dataclasses.replace(OPTIONS, **settings)
         store = WatchedStore(self.store.real, self.pulse) if own_store else self.store
         engine = Engine(store, transport, options, clock=self.clock, role=role)
+        engine.claimer._note_empty = lambda *_: None  # it leaves lanes alone for a while, by a clock that stands still
         self.engines.append(engine)
         self.stores[engine] = store
         if start:
