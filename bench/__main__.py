@@ -1,5 +1,5 @@
 """The benchmark's command line: which rows, how long, how often; progress on standard error, the table on standard
-output. Exit code 1 if a row is VOID, 2 if it could not measure.
+output. Exit code 1 if a row is VOID, 2 if it could not measure all rows.
 """
 
 from __future__ import annotations
@@ -38,21 +38,26 @@ def main() -> int:
     shapes += [Shape(10, silent=count) for count in arguments.silent]
     plan = Plan(arguments.seconds, arguments.warm_up, arguments.connections, arguments.latency_seconds, arguments.rate)
     trials: dict[tuple[str, Shape], list[Trial]] = {(kind, shape): [] for kind in kinds for shape in shapes}
-    failure: BenchError | None = None
-    machine = describe_machine(kinds)
+    failure: str | None = None
+    machine: dict[str, str] = {}
     try:
+        machine |= describe_machine(kinds)
         check_sink()
         # One run of every row after the other, so that a slow minute of the machine does not hit one row alone.
         for run in range(1, arguments.runs + 1):
             for (kind, shape), done in trials.items():
                 heading = f"{kind}, endpoints: {shape.name}, run {run} of {arguments.runs}: "
                 done.append(run_trial(kind, shape, plan, partial(_announce, progress, heading)))
+    # Failure policy: open. What was measured until then is printed; the exit code says that it is not all.
     except BenchError as error:
-        failure = error  # what was measured until then is worth printing
+        failure = error.message
+    except KeyboardInterrupt:
+        failure = "interrupted"
     rows = [Row(kind, shape, done) for (kind, shape), done in trials.items() if done]
-    _print(rows, machine, arguments)
+    if rows:
+        _print(rows, machine, arguments)
     if failure is not None:
-        progress.print(f"scripts/bench: {failure.message}", style="red", markup=False)
+        progress.print(f"scripts/bench: {failure}", style="red", markup=False)
         return 2
     return 1 if any(row.faults for row in rows) else 0
 
@@ -127,7 +132,4 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(main())
