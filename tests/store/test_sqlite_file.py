@@ -113,6 +113,12 @@ async def test_a_key_is_made_beside_the_file_once(path):
     await second.close()
 
 
+async def test_payloads_are_for_their_owner_alone(path, store):
+    await World(store).build()
+    files = [Path(f"{path}{ending}") for ending in ("", "-wal", "-shm")]
+    assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600] * 3
+
+
 async def test_a_lost_key_is_not_replaced(path, store):
     await store.close()
     key_file = Path(f"{path}.key")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from contextlib import suppress
 from typing import Final
 
 from hookline.store.errors import StoreError, StoreFullError, StoreUnavailableError
@@ -29,6 +31,7 @@ def connect(path: str, *, wait_s: float, read_only: bool = False, checkpoints: b
         raise StoreError(
             f"SQLite {sqlite3.sqlite_version} is too old; Hookline needs 3.35 or later", code="sqlite_too_old"
         )
+    _make_private(path)
     try:
         connection = sqlite3.connect(
             path,
@@ -53,6 +56,16 @@ def connect(path: str, *, wait_s: float, read_only: bool = False, checkpoints: b
         connection.close()
         raise translate(error) from error
     return connection
+
+
+def _make_private(path: str) -> None:
+    """Make a new file readable for its owner alone: it will hold customers' payloads. SQLite gives its log and its
+    index the same permissions. A file that exists keeps what its owner chose.
+    """
+    if path == MEMORY:
+        return
+    with suppress(OSError):  # no such directory, no permission, there already: SQLite itself says what matters
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def is_busy(error: sqlite3.Error) -> bool:
