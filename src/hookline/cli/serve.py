@@ -48,7 +48,7 @@ def serve(
     public_url: Annotated[str | None, typer.Option("--public-url", help="How others reach this server.")] = None,
     log_level: Annotated[str | None, typer.Option("--log-level", help="debug, info, warning or error.")] = None,
 ) -> None:
-    """Run the server: API, deliveries, dashboard.
+    """Run the server: API and deliveries.
 
     The database's schema is brought up to date first, on PostgreSQL by one node at a time. SIGTERM and Ctrl-C stop it
     gracefully: requests in flight may end, and what is left goes on after the next start.

@@ -70,7 +70,7 @@ def require_key_ring(key_ring: KeyRing | None) -> KeyRing:
     """
     if key_ring is None:
         # Failure policy: closed. A key that one node generated would open nothing of what another one wrote.
-        raise KeyCheckError("PostgreSQL needs an encryption key that all nodes share; give HOOKLINE_KEY")
+        raise KeyCheckError("PostgreSQL needs an encryption key that all nodes share; set HOOKLINE_ENCRYPTION_KEY")
     return key_ring
 
 
