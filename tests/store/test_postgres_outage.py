@@ -255,7 +255,7 @@ async def test_another_key_is_refused_and_a_rotated_one_is_not(world: World) -> 
 
 
 def test_a_key_is_required() -> None:
-    with pytest.raises(KeyCheckError, match="HOOKLINE_KEY"):
+    with pytest.raises(KeyCheckError, match="HOOKLINE_ENCRYPTION_KEY"):
         create_store("postgresql://127.0.0.1/none", key_ring=None)
 
 
