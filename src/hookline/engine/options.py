@@ -42,7 +42,7 @@ class EngineOptions:
     # Nodes
     lease_s: float = 15.0
     rescue_every_s: float = 2.0
-    rescue_chunk: int = 50  # batches, and hundredfold pending rows, in one transaction
+    rescue_chunk: int = 1_000  # deliveries that one step of a rescue turns into rows
 
     # House-keeping
     prune_every_s: float = 3_600.0
