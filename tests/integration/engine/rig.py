@@ -11,7 +11,7 @@ import dataclasses
 import inspect
 import sqlite3
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -315,16 +315,19 @@ class Rig:
     async def fetch(self, sql: str) -> list[tuple[Any, ...]]:
         """Look into the tables past the store; or change them, as another process would."""
         if self.url.startswith("sqlite"):
-            connection = sqlite3.connect(self.url.removeprefix("sqlite:///"), isolation_level=None, timeout=5.0)
-            try:
-                return connection.execute(sql).fetchall()
-            finally:
-                connection.close()
+            return await asyncio.to_thread(self.fetch_from_file, sql)  # it may wait for a writer on this very loop
         connection = await asyncpg.connect(self.url)
         try:
             return [tuple(row) for row in await connection.fetch(sql)]
         finally:
             await connection.close()
+
+    def fetch_from_file(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        connection = sqlite3.connect(self.url.removeprefix("sqlite:///"), isolation_level=None, timeout=5.0)
+        try:
+            return connection.execute(sql, values).fetchall()
+        finally:
+            connection.close()
 
     async def execute(self, sql: str) -> None:
         """Several statements at once, on PostgreSQL."""
