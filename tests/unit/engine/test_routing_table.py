@@ -1,0 +1,150 @@
+"""Who gets what: selection in one application's table."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+
+from hookline.dialects import DialectError
+from hookline.engine.options import EngineOptions
+from hookline.engine.routing import MAX_TABLES, Route, Routing, RoutingTable
+from hookline.model import Endpoint, EndpointStatus, RetryPolicy
+from support.samples import WHSEC, make_endpoint
+
+
+def endpoint(name: str, **changes: object) -> Endpoint:
+    return msgspec.structs.replace(make_endpoint("standard", WHSEC), id=name, **changes)
+
+
+def table(*endpoints: Endpoint) -> RoutingTable:
+    return RoutingTable("app_1", 7, endpoints, EngineOptions())
+
+
+def test_filters_choose_by_type_and_channel():
+    one = table(
+        endpoint("all"),
+        endpoint("orders", event_types=("order.*",)),
+        endpoint("exact", event_types=("order.created",)),
+        endpoint("north", channels=("north",)),
+        endpoint("both", event_types=("order.*",), channels=("south", "north")),
+    )
+    assert one.select("order.created", ())[0] == ("all", "orders", "exact")
+    assert one.select("order.paid", ("north",))[0] == ("all", "orders", "north", "both")
+    assert one.select("invoice.paid", ("south",))[0] == ("all",)
+    assert one.select("invoice.paid", ())[0] == ("all",)
+
+
+def test_ordered_targets_are_named_beside():
+    one = table(endpoint("a"), endpoint("b", ordered=True))
+    assert one.select("x", ()) == (("a", "b"), ("b",), None)
+
+
+def test_a_paused_endpoint_collects_and_a_disabled_one_does_not():
+    one = table(endpoint("p", status=EndpointStatus.PAUSED), endpoint("d", status=EndpointStatus.DISABLED))
+    assert one.select("x", ())[0] == ("p",)
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "note"),
+    [
+        ((), "the application has no endpoint"),
+        ((endpoint("a", event_types=("other",)),), "no endpoint takes this event type and channel"),
+        ((endpoint("a", status=EndpointStatus.DISABLED),), "every endpoint is disabled"),
+    ],
+)
+def test_nobody_has_a_reason(endpoints, note):
+    assert table(*endpoints).select("x", ()) == ((), (), note)
+
+
+def test_a_hostile_sender_cannot_fill_memory_with_event_types():
+    one = table(endpoint("a", event_types=("x.*",)))
+    for number in range(5_000):
+        assert one.select(f"x.{number}", ())[0] == ("a",)
+    assert len(one._selections) <= 1_001
+
+
+def test_a_route_takes_its_limits_from_the_operator():
+    options = EngineOptions(retry_after_cap_s=60, request_timeout_s=3.0, retry_schedule_s=(1, 2, 3))
+    assert Route(endpoint("a"), options).policy.schedule_s == (1, 2, 3)
+    assert Route(endpoint("a"), options).policy.timeout_s == 3.0
+    own = Route(endpoint("a", policy=RetryPolicy(schedule_s=(9,), timeout_s=7.0, retry_after_cap_s=5)), options)
+    assert (own.policy.schedule_s, own.policy.timeout_s, own.policy.retry_after_cap_s) == ((9,), 7.0, 5)
+
+
+def test_a_broken_secret_is_found_when_it_is_used_and_not_before():
+    broken = make_endpoint("standard", "whsec_no")
+    route = Route(broken, EngineOptions())
+    with pytest.raises(DialectError):
+        _ = route.prepared
+
+
+class Loader:
+    """The one method of a store that `Routing` asks, held until it is let go."""
+
+    def __init__(self) -> None:
+        self.loads = 0
+        self.version = 1
+        self.held = asyncio.Event()
+        self.held.set()
+
+    async def load_routing(self, app_id: str) -> tuple[int, list[Endpoint]] | None:
+        self.loads += 1
+        version = self.version
+        await self.held.wait()
+        return None if app_id == "none" else (version, [])
+
+
+async def test_one_load_serves_all_who_wait():
+    loader = Loader()
+    routing = Routing(loader, EngineOptions())
+    tables = await asyncio.gather(*(routing.get("app") for _ in range(10)))
+    assert loader.loads == 1
+    assert len(set(map(id, tables))) == 1
+    assert routing.cached("app") is tables[0]
+
+
+async def test_a_load_that_was_overtaken_by_a_change_is_not_kept():
+    loader = Loader()
+    routing = Routing(loader, EngineOptions())
+    loader.held.clear()
+    waiting = asyncio.create_task(routing.get("app"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    routing.invalidate("app")
+    loader.version = 2
+    loader.held.set()
+    assert (await waiting).version == 1
+    assert routing.cached("app") is None
+    assert (await routing.get("app")).version == 2
+
+
+async def test_an_unknown_application_is_asked_for_every_time():
+    loader = Loader()
+    routing = Routing(loader, EngineOptions())
+    assert await routing.get("none") is None
+    assert await routing.get("none") is None
+    assert loader.loads == 2
+
+
+async def test_a_waiter_that_gives_up_does_not_take_the_load_with_it():
+    loader = Loader()
+    routing = Routing(loader, EngineOptions())
+    loader.held.clear()
+    first, second = asyncio.create_task(routing.get("app")), asyncio.create_task(routing.get("app"))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    loader.held.set()
+    assert (await second).version == 1
+    assert loader.loads == 1
+
+
+async def test_tables_are_bounded():
+    routing = Routing(Loader(), EngineOptions())
+    for number in range(MAX_TABLES):
+        routing._tables[str(number)] = table()
+    assert await routing.get("app") is routing.cached("app")
+    assert len(routing._tables) == MAX_TABLES
+    assert routing.cached("0") is None
