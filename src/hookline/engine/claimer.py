@@ -42,8 +42,8 @@ class Claimer(Background):
         self._options = options
         self._empty_until_s: dict[str, float] = {}
         self._full: set[str] = set()  # due lanes that had no room: worth a wake when a slot is free
-        self._served: dict[str, int] = {}  # in which round a due lane last got something
-        self._round = 0
+        self._served: dict[str, int] = {}  # when a due lane last got a share: the number of that share
+        self._shares = 0
         self._planned_ms = ANY_TIME_MS
 
     def note_due(self, due_at_ms: int) -> None:
@@ -107,7 +107,6 @@ class Claimer(Background):
 
     def _share_out(self, rooms: list[tuple[DueLane, int]]) -> list[Want]:
         """An equal share for each, longest unserved first; what some have no room for goes to the next."""
-        self._round += 1
         rooms.sort(key=lambda item: self._served.get(item[0].endpoint_id, 0))  # stable: else longest due first
         served = {one.endpoint_id: self._served[one.endpoint_id] for one, _ in rooms if one.endpoint_id in self._served}
         left = self._options.max_claim
@@ -117,7 +116,8 @@ class Claimer(Background):
             if left < take:
                 break
             left -= take
-            served[one.endpoint_id] = self._round
+            self._shares += 1
+            served[one.endpoint_id] = self._shares
             wants.append(Want(one.endpoint_id, take, one.ordered))
         self._served = served
         return wants
