@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import anyio
 import msgspec
 import pytest
 
 from hookline.model import ApiKey, EndpointStatus
 from hookline.model.ids import API_KEY
-from hookline.store import AppScope, ConflictError, OrgScope, Page, StoreError
+from hookline.store import AppScope, ChangedMeanwhileError, ConflictError, Disable, OrgScope, Page, StoreError
 from support.store import DAY, FULL_ENDPOINT, NOW, World, application, endpoint, message, new_id
 
 OTHER_ORG = "org_two"
@@ -98,6 +99,43 @@ async def test_an_endpoints_update_replaces_everything_but_owner_and_birth(world
     updated = await world.store.update_endpoint(changed)
     assert updated == msgspec.structs.replace(changed, created_at_ms=NOW)
     assert await world.store.get_endpoint(world.scope, one.id) == updated
+
+
+async def test_a_change_made_from_an_older_state_is_refused(world):
+    read = await world.endpoint()
+    first = msgspec.structs.replace(read, description="first", updated_at_ms=NOW + 1)
+    assert await world.store.update_endpoint(first, read_at_ms=NOW) == first
+    with pytest.raises(ChangedMeanwhileError):
+        await world.store.update_endpoint(msgspec.structs.replace(read, url="https://x.example"), read_at_ms=NOW)
+    assert await world.store.get_endpoint(world.scope, read.id) == first
+
+
+async def test_a_disable_is_a_change_even_within_the_same_millisecond(world):
+    read = await world.endpoint(updated_at_ms=NOW)
+    await world.write(now_ms=NOW, disables=[Disable(world.app.id, read.id, "gone")])
+    with pytest.raises(ChangedMeanwhileError):
+        await world.store.update_endpoint(read, read_at_ms=NOW)
+    found = await world.store.get_endpoint(world.scope, read.id)
+    assert (found.status, found.status_reason, found.updated_at_ms) == (EndpointStatus.DISABLED, "gone", NOW + 1)
+
+
+async def test_of_changes_from_one_state_one_wins(world):
+    read = await world.endpoint()
+    results = []
+
+    async def change(number: int) -> None:
+        changed = msgspec.structs.replace(read, description=str(number), updated_at_ms=NOW + 1)
+        try:
+            results.append(await world.store.update_endpoint(changed, read_at_ms=NOW))
+        except ChangedMeanwhileError:
+            results.append(None)
+
+    async with anyio.create_task_group() as group:
+        for number in range(6):
+            group.start_soon(change, number)
+    kept = [result for result in results if result is not None]
+    assert len(results) == 6
+    assert kept == [await world.store.get_endpoint(world.scope, read.id)]
 
 
 async def test_endpoint_uids_are_unique_in_an_application(world):
@@ -302,3 +340,12 @@ async def test_messages_of_nobody_are_kept_with_their_note(world):
     note = message(world.app.id, note="no endpoint takes this type")
     await world.write(messages=[NewMessage(note)])
     assert await world.store.get_message(world.scope, note.id) == note
+
+
+async def test_what_was_revoked_stays_so(store):
+    """Whoever read the key before the revocation, to give it another end or name, does not bring it back."""
+    read = await store.create_api_key(api_key())
+    await store.update_api_key(msgspec.structs.replace(read, revoked_at_ms=NOW))
+    late = await store.update_api_key(msgspec.structs.replace(read, expires_at_ms=NOW + DAY))
+    assert (late.revoked_at_ms, late.expires_at_ms) == (NOW, NOW + DAY)
+    assert (await store.find_api_key(read.key_hash)).revoked_at_ms == NOW

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets as random_source
 from collections.abc import Callable, Mapping
+from typing import Final
 
 import msgspec
 
@@ -12,11 +13,14 @@ from hookline.dialects import SecretForm, get_dialect
 from hookline.egress import EgressPolicy
 from hookline.model import Endpoint, EndpointSecret, EndpointStatus, ids
 from hookline.services.endpoint_form import EndpointForm, check_form, check_headers, check_prepared, merge_policy
-from hookline.services.errors import NotFoundError
+from hookline.services.errors import ConflictError, NotFoundError
 from hookline.services.secrets import DEFAULT_GRACE_S, RANDOM_BYTES, generate_secret, read_secret, rotate_secrets
 from hookline.services.validation import unique
+from hookline.store.errors import ChangedMeanwhileError
 from hookline.store.protocol import Management, Page, Slice
 from hookline.store.scope import AppScope
+
+MAX_TRIES: Final = 20  # of a change that others interrupt
 
 # Names whose values are credentials: listed, never shown.
 SENSITIVE_HEADERS = frozenset(
@@ -77,7 +81,7 @@ class Endpoints:
             created_at_ms=now_ms,
             updated_at_ms=now_ms,
         )
-        endpoint = self._filled(blank, form, now_ms)
+        endpoint = self._filled(blank, form)
         check_prepared(endpoint)
         return await self._store.create_endpoint(endpoint)
 
@@ -94,21 +98,26 @@ class Endpoints:
     async def list_page(self, scope: AppScope, page: Page) -> Slice[Endpoint]:
         return await self._store.list_endpoints(scope, page)
 
-    async def update(self, endpoint: Endpoint, form: EndpointForm) -> Endpoint:
-        """Replace what the form says. A secret in the form replaces all secrets, without a period of grace.
+    async def update(self, scope: AppScope, id_or_uid: str, fill_form: Callable[[Endpoint], EndpointForm]) -> Endpoint:
+        """Replace what the form says that `fill_form` makes of the endpoint as it is: once more, if somebody else
+        changed it meanwhile. A secret in the form replaces all secrets, without a period of grace.
 
         Raises:
+            NotFoundError: there is no such endpoint.
             InvalidError: the form breaks a rule, or the secrets do not fit the new dialect.
-            ConflictError: the uid is taken.
-            NotFoundError: it was deleted meanwhile.
+            ConflictError: the uid is taken, or others change this endpoint all the time.
         """
-        check_form(form, self._egress)
-        now_ms = self._clock.now_ms()
-        changed = self._filled(endpoint, form, now_ms)
-        if form.secret is not None:
-            changed = msgspec.structs.replace(changed, secrets=self._secrets(form, now_ms))
-        check_prepared(changed)
-        return await self._replace(changed)
+
+        def change(endpoint: Endpoint, now_ms: int) -> Endpoint:
+            form = fill_form(endpoint)
+            check_form(form, self._egress)
+            changed = self._filled(endpoint, form)
+            if form.secret is not None:
+                changed = msgspec.structs.replace(changed, secrets=self._secrets(form, now_ms))
+            check_prepared(changed)
+            return changed
+
+        return await self._change(scope, id_or_uid, change)
 
     async def delete(self, scope: AppScope, id_or_uid: str) -> None:
         """Delete an endpoint; what it is still owed is canceled.
@@ -130,25 +139,33 @@ class Endpoints:
             InvalidError: the key or the period is not usable.
             LimitReachedError: too many old secrets are still in use.
         """
-        endpoint = await self.get(scope, id_or_uid)
-        secret_form = get_dialect(endpoint.dialect).secret_form
-        text = self._generate(secret_form) if key is None else read_secret(secret_form, key, "key")
-        now_ms = self._clock.now_ms()
-        rotated = rotate_secrets(endpoint.secrets, text, now_ms, DEFAULT_GRACE_S if grace_s is None else grace_s)
-        changed = msgspec.structs.replace(endpoint, secrets=rotated, updated_at_ms=now_ms)
-        check_prepared(changed)
-        return await self._replace(changed)
 
-    async def set_headers(self, endpoint: Endpoint, headers: Mapping[str, str]) -> Endpoint:
-        """Replace the custom headers.
+        def change(endpoint: Endpoint, now_ms: int) -> Endpoint:
+            secret_form = get_dialect(endpoint.dialect).secret_form
+            text = self._generate(secret_form) if key is None else read_secret(secret_form, key, "key")
+            rotated = rotate_secrets(endpoint.secrets, text, now_ms, DEFAULT_GRACE_S if grace_s is None else grace_s)
+            changed = msgspec.structs.replace(endpoint, secrets=rotated)
+            check_prepared(changed)
+            return changed
+
+        return await self._change(scope, id_or_uid, change)
+
+    async def set_headers(
+        self, scope: AppScope, id_or_uid: str, fill: Callable[[Mapping[str, str]], Mapping[str, str]]
+    ) -> Endpoint:
+        """Replace the custom headers by what `fill` makes of those that there are.
 
         Raises:
+            NotFoundError: there is no such endpoint.
             InvalidError: one of them may not be sent.
         """
-        check_headers(headers)
-        return await self._replace(
-            msgspec.structs.replace(endpoint, headers=dict(headers), updated_at_ms=self._clock.now_ms())
-        )
+
+        def change(endpoint: Endpoint, _: int) -> Endpoint:
+            headers = fill(endpoint.headers)
+            check_headers(headers)
+            return msgspec.structs.replace(endpoint, headers=dict(headers))
+
+        return await self._change(scope, id_or_uid, change)
 
     def _secrets(self, form: EndpointForm, now_ms: int) -> tuple[EndpointSecret, ...]:
         """The secrets of a form: given, generated, or none where the dialect can do without and the form says so."""
@@ -161,7 +178,7 @@ class Endpoints:
     def _generate(self, secret_form: SecretForm) -> str:
         return generate_secret(secret_form, self._random_bytes(RANDOM_BYTES))
 
-    def _filled(self, endpoint: Endpoint, form: EndpointForm, now_ms: int) -> Endpoint:
+    def _filled(self, endpoint: Endpoint, form: EndpointForm) -> Endpoint:
         status = (
             EndpointStatus.DISABLED
             if form.disabled
@@ -185,15 +202,26 @@ class Endpoints:
             ordered=form.ordered,
             throttle_rate=form.throttle_rate,
             metadata=dict(form.metadata),
-            updated_at_ms=now_ms,
         )
         return msgspec.structs.replace(filled, policy=merge_policy(filled, form.policy, self._default_schedule_s))
 
-    async def _replace(self, endpoint: Endpoint) -> Endpoint:
-        updated = await self._store.update_endpoint(endpoint)
-        if updated is None:
-            raise NotFoundError
-        return updated
+    async def _change(self, scope: AppScope, id_or_uid: str, change: Callable[[Endpoint, int], Endpoint]) -> Endpoint:
+        """Read, change, write; from the beginning if another change came in between, so that neither is lost."""
+        endpoint = await self.get(scope, id_or_uid)
+        for _ in range(MAX_TRIES):
+            now_ms = self._clock.now_ms()
+            changed = msgspec.structs.replace(
+                change(endpoint, now_ms), updated_at_ms=max(now_ms, endpoint.updated_at_ms + 1)
+            )
+            try:
+                updated = await self._store.update_endpoint(changed, read_at_ms=endpoint.updated_at_ms)
+            except ChangedMeanwhileError:
+                endpoint = await self.get(scope, endpoint.id)
+                continue
+            if updated is None:
+                raise NotFoundError
+            return updated
+        raise ConflictError("Others change this endpoint all the time. Try again.")
 
 
 def _status_reason(before: Endpoint, status: EndpointStatus) -> str | None:

@@ -28,6 +28,7 @@ from hookline.store.changes import (
 )
 from hookline.store.errors import (
     AmbiguousCommitError,
+    ChangedMeanwhileError,
     ConflictError,
     EngineLockedError,
     FencedError,
@@ -58,6 +59,7 @@ __all__ = [
     "AppScope",
     "Backlog",
     "Change",
+    "ChangedMeanwhileError",
     "Claimed",
     "Commit",
     "CommitResult",

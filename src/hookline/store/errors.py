@@ -53,6 +53,12 @@ class StaleRoutingError(StoreError):
         self.app_ids = app_ids
 
 
+class ChangedMeanwhileError(StoreError):
+    """Somebody else changed the object after it was read. Nothing was kept; read it again and decide anew."""
+
+    code = "changed_meanwhile"
+
+
 class ConflictError(StoreError):
     """A uid that another object of the same kind already has."""
 

@@ -116,8 +116,11 @@ class Management(Protocol):
     async def create_endpoint(self, endpoint: Endpoint) -> Endpoint: ...
     async def get_endpoint(self, scope: AppScope, id_or_uid: str) -> Endpoint | None: ...
     async def list_endpoints(self, scope: AppScope, page: Page) -> Slice[Endpoint]: ...
-    async def update_endpoint(self, endpoint: Endpoint) -> Endpoint | None:
+    async def update_endpoint(self, endpoint: Endpoint, *, read_at_ms: int | None = None) -> Endpoint | None:
         """Replace everything but id, owner and created_at. None when it is gone. Raises ConflictError.
+
+        `read_at_ms` is the `updated_at_ms` of the state that this change was made from: ChangedMeanwhileError when
+        it is not the endpoint's any more. A change made so must move `updated_at_ms`; a disable by its receiver does.
 
         An endpoint that becomes enabled gets its lane closed and due at once: what was parked goes on.
         """
@@ -132,7 +135,7 @@ class Management(Protocol):
 
     async def list_api_keys(self, scope: OrgScope) -> list[ApiKey]: ...
     async def update_api_key(self, key: ApiKey) -> ApiKey | None:
-        """Replace name, expires_at_ms and revoked_at_ms."""
+        """Replace name and expires_at_ms, and set revoked_at_ms once: what was revoked stays so."""
         ...
 
     async def get_message(self, scope: AppScope, id_or_event_id: str) -> Message | None: ...

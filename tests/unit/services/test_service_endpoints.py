@@ -6,13 +6,14 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
+import anyio
 import msgspec
 import pytest
 
 from hookline.clock import ManualClock
 from hookline.dialects import DIALECTS
 from hookline.egress import EgressPolicy
-from hookline.model import Application, EndpointStatus, RetryPolicy
+from hookline.model import Application, Endpoint, EndpointStatus, RetryPolicy
 from hookline.services import (
     ConflictError,
     EndpointForm,
@@ -24,7 +25,7 @@ from hookline.services import (
 )
 from hookline.services.secrets import public_form
 from hookline.signatures import SigningKey, SymmetricKey, generate_ed25519, parse_key
-from hookline.store import AppScope, Store
+from hookline.store import AppScope, Commit, Disable, Store
 from hookline.store import ConflictError as StoreConflictError
 
 SCOPE = AppScope("org_1", "app_1")
@@ -157,15 +158,17 @@ async def test_policies_have_bounds(endpoints: Endpoints, wishes: dict[str, Any]
 async def test_states_and_their_reasons(endpoints: Endpoints, store: Store) -> None:
     endpoint = await endpoints.create(SCOPE, said())
     assert (endpoint.status, endpoint.status_reason) == (EndpointStatus.ENABLED, None)
-    disabled = await endpoints.update(endpoint, said(disabled=True))
+    disabled = await endpoints.update(SCOPE, endpoint.id, lambda _: said(disabled=True))
     assert (disabled.status, disabled.status_reason) == (EndpointStatus.DISABLED, "requested")
     gone = msgspec.structs.replace(disabled, status_reason="gone")
     await store.update_endpoint(gone)
-    still = await endpoints.update(gone, msgspec.structs.replace(EndpointForm.of(gone), description="new"))
+    still = await endpoints.update(
+        SCOPE, gone.id, lambda now: msgspec.structs.replace(EndpointForm.of(now), description="new")
+    )
     assert (still.status, still.status_reason, still.description) == (EndpointStatus.DISABLED, "gone", "new")
-    paused = await endpoints.update(still, said(paused=True))
+    paused = await endpoints.update(SCOPE, still.id, lambda _: said(paused=True))
     assert (paused.status, paused.status_reason) == (EndpointStatus.PAUSED, "requested")
-    enabled = await endpoints.update(paused, said())
+    enabled = await endpoints.update(SCOPE, paused.id, lambda _: said())
     assert (enabled.status, enabled.status_reason) == (EndpointStatus.ENABLED, None)
 
 
@@ -186,14 +189,62 @@ async def test_an_update_from_its_own_form_changes_nothing(endpoints: Endpoints)
         paused=True,
     )
     endpoint = await endpoints.create(SCOPE, full)
-    assert await endpoints.update(endpoint, EndpointForm.of(endpoint)) == endpoint
+    updated = await endpoints.update(SCOPE, "u", EndpointForm.of)
+    assert updated == msgspec.structs.replace(endpoint, updated_at_ms=endpoint.updated_at_ms + 1)
+
+
+async def test_changes_at_once_are_all_kept(endpoints: Endpoints) -> None:
+    endpoint = await endpoints.create(SCOPE, said(metadata={"all": "0"}))
+
+    def add(name: str) -> Callable[[Endpoint], EndpointForm]:
+        def fill(now: Endpoint) -> EndpointForm:
+            return msgspec.structs.replace(EndpointForm.of(now), metadata={**now.metadata, name: "1"})
+
+        return fill
+
+    async with anyio.create_task_group() as group:
+        for number in range(8):
+            group.start_soon(endpoints.update, SCOPE, endpoint.id, add(f"n{number}"))
+        group.start_soon(endpoints.set_headers, SCOPE, endpoint.id, lambda _: {"X-A": "1"})
+        group.start_soon(endpoints.rotate_secret, SCOPE, endpoint.id)
+    after = await endpoints.get(SCOPE, endpoint.id)
+    assert set(after.metadata) == {"all", *(f"n{number}" for number in range(8))}
+    assert after.headers == {"X-A": "1"}
+    assert [secret.key for secret in after.secrets[1:]] == [endpoint.secrets[0].key]
+
+
+async def test_a_disable_by_the_receiver_survives_a_change_made_meanwhile(endpoints: Endpoints, store: Store) -> None:
+    """A 410 commits between the reading and the writing of a PATCH that says nothing of the status."""
+    endpoint = await endpoints.create(SCOPE, FORM)
+    node = await store.register_node("node_1", 60.0)
+    asked: list[Endpoint] = []
+    disabled = Disable("app_1", endpoint.id, "gone")
+
+    class Interrupted:
+        """The store, with a disable just before the first write."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store, name)
+
+        async def update_endpoint(self, changed: Endpoint, *, read_at_ms: int | None = None) -> Endpoint | None:
+            if not asked:
+                asked.append(changed)
+                await store.commit(Commit(node, endpoint.updated_at_ms, disables=[disabled]))
+            return await store.update_endpoint(changed, read_at_ms=read_at_ms)
+
+    endpoints._store = Interrupted()  # type: ignore[assignment]
+    updated = await endpoints.update(
+        SCOPE, endpoint.id, lambda now: msgspec.structs.replace(EndpointForm.of(now), description="new")
+    )
+    assert (updated.description, updated.status, updated.status_reason) == ("new", EndpointStatus.DISABLED, "gone")
 
 
 async def test_a_change_of_dialect_needs_a_secret_that_fits(endpoints: Endpoints) -> None:
     endpoint = await endpoints.create(SCOPE, said(dialect="speech", secret="my secret"))
     with pytest.raises(InvalidError):
-        await endpoints.update(endpoint, said())
-    changed = await endpoints.update(endpoint, said(secret=base64.b64encode(b"s" * 24).decode()))
+        await endpoints.update(SCOPE, endpoint.id, lambda _: said())
+    secret = base64.b64encode(b"s" * 24).decode()
+    changed = await endpoints.update(SCOPE, endpoint.id, lambda _: said(secret=secret))
     assert (changed.dialect, len(changed.secrets)) == ("standard", 1)
 
 
@@ -211,7 +262,7 @@ async def test_uids_conflict_and_deleted_ones_are_gone(endpoints: Endpoints) -> 
         await endpoints.create(SCOPE, said(uid="same"))
     await endpoints.delete(SCOPE, "same")
     with pytest.raises(NotFoundError):
-        await endpoints.update(first, said())
+        await endpoints.update(SCOPE, first.id, lambda _: said())
     with pytest.raises(NotFoundError):
         await endpoints.delete(SCOPE, first.id)
 

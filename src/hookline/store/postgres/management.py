@@ -14,7 +14,7 @@ import msgspec
 
 from hookline.model import ApiKey, Application, Endpoint, EndpointStatus
 from hookline.store import records
-from hookline.store.errors import ConflictError, StoreError
+from hookline.store.errors import ChangedMeanwhileError, ConflictError, StoreError
 from hookline.store.postgres.base import PostgresBase
 from hookline.store.postgres.connections import Connection
 from hookline.store.postgres.failures import retry_contention
@@ -89,17 +89,20 @@ class Management(PostgresBase):
         endpoints = [records.endpoint_from_row(row, self._key_ring) for row in found.rows]
         return Slice(endpoints, found.done, found.last_seen)
 
-    async def update_endpoint(self, endpoint: Endpoint) -> Endpoint | None:
-        return await retry_contention(lambda: self._update_endpoint_once(endpoint))
+    async def update_endpoint(self, endpoint: Endpoint, *, read_at_ms: int | None = None) -> Endpoint | None:
+        return await retry_contention(lambda: self._update_endpoint_once(endpoint, read_at_ms))
 
-    async def _update_endpoint_once(self, endpoint: Endpoint) -> Endpoint | None:
+    async def _update_endpoint_once(self, endpoint: Endpoint, read_at_ms: int | None) -> Endpoint | None:
         owner = (endpoint.id, endpoint.org_id, endpoint.app_id)
         row = list(records.endpoint_to_row(endpoint, self._key_ring))
         del row[19]  # created_at_ms stays as it is
         async with self._writing() as connection:
-            status = await connection.fetchval(_SQL["lock_endpoint"], *owner)
-            if status is None:
+            found = await connection.fetchrow(_SQL["lock_endpoint"], *owner)
+            if found is None:
                 return None
+            status, updated_at_ms = found
+            if read_at_ms is not None and updated_at_ms != read_at_ms:
+                raise ChangedMeanwhileError("the endpoint was changed by somebody else; read it again")
             created_at_ms = await connection.fetchval(_SQL["update_endpoint"], *row)
             await connection.fetch(_CLAIMS["await_lanes"], [endpoint.id])
             if status != EndpointStatus.ENABLED and endpoint.status is EndpointStatus.ENABLED:

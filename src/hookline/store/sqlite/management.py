@@ -10,7 +10,7 @@ import msgspec
 
 from hookline.model import ApiKey, Application, Endpoint, EndpointStatus
 from hookline.store import records
-from hookline.store.errors import ConflictError
+from hookline.store.errors import ChangedMeanwhileError, ConflictError
 from hookline.store.protocol import Page, Slice
 from hookline.store.queries import load_queries
 from hookline.store.scope import AppScope, OrgScope
@@ -87,13 +87,19 @@ def list_endpoints(connection: sqlite3.Connection, scope: AppScope, page: Page, 
 
 
 def update_endpoint(
-    connection: sqlite3.Connection, endpoint: Endpoint, key_ring: KeyRing
+    connection: sqlite3.Connection, endpoint: Endpoint, key_ring: KeyRing, read_at_ms: int | None
 ) -> tuple[Endpoint, bool] | None:
-    """Write it; the endpoint as it is now, and whether it has just become enabled."""
+    """Write it; the endpoint as it is now, and whether it has just become enabled.
+
+    Raises:
+        ChangedMeanwhileError: it is not any more what was read.
+    """
     owner = (endpoint.id, endpoint.org_id, endpoint.app_id)
     row = connection.execute(_SQL["find_endpoint_status"], owner).fetchone()
     if row is None:
         return None
+    if read_at_ms is not None and row[1] != read_at_ms:
+        raise ChangedMeanwhileError("the endpoint was changed by somebody else; read it again")
     routing.advance_for(connection, endpoint.org_id, endpoint.app_id)
     with _unique_uid():
         (created_at_ms,) = connection.execute(

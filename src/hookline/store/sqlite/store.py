@@ -161,8 +161,8 @@ class SqliteStore:
     async def list_endpoints(self, scope: AppScope, page: Page) -> Slice[Endpoint]:
         return await self._read(lambda c: management.list_endpoints(c, scope, page, self._key_ring))
 
-    async def update_endpoint(self, endpoint: Endpoint) -> Endpoint | None:
-        result = await self._writer.run(lambda c: management.update_endpoint(c, endpoint, self._key_ring))
+    async def update_endpoint(self, endpoint: Endpoint, *, read_at_ms: int | None = None) -> Endpoint | None:
+        result = await self._writer.run(lambda c: management.update_endpoint(c, endpoint, self._key_ring, read_at_ms))
         if result is None:
             return None
         updated, returned = result

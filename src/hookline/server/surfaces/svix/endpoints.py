@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fastapi import APIRouter, Response, status
 
 from hookline.model import ids
@@ -57,17 +59,17 @@ async def update_endpoint(
     runtime: RuntimeDep, scope: Scope, endpoint_id: str, body: EndpointIn, response: Response
 ) -> EndpointOut:
     """Replace an endpoint, or create it. Secret, headers and what Svix does not know stay unless they are given."""
-    endpoint = await runtime.endpoints.find(scope, endpoint_id)
-    if endpoint is None:
+    if await runtime.endpoints.find(scope, endpoint_id) is None:
         response.status_code = status.HTTP_201_CREATED
         return render_endpoint(await runtime.endpoints.create(scope, read_created(body)))
-    return render_endpoint(await runtime.endpoints.update(endpoint, read_replaced(endpoint, body)))
+    updated = await runtime.endpoints.update(scope, endpoint_id, lambda endpoint: read_replaced(endpoint, body))
+    return render_endpoint(updated)
 
 
 @router.patch("/{endpoint_id}", operation_id="v1.endpoint.patch")
 async def patch_endpoint(runtime: RuntimeDep, scope: Scope, endpoint_id: str, body: EndpointPatch) -> EndpointOut:
-    endpoint = await runtime.endpoints.get(scope, endpoint_id)
-    return render_endpoint(await runtime.endpoints.update(endpoint, read_patched(endpoint, body)))
+    updated = await runtime.endpoints.update(scope, endpoint_id, lambda endpoint: read_patched(endpoint, body))
+    return render_endpoint(updated)
 
 
 @router.delete("/{endpoint_id}", status_code=status.HTTP_204_NO_CONTENT, operation_id="v1.endpoint.delete")
@@ -109,8 +111,7 @@ async def get_headers(runtime: RuntimeDep, scope: Scope, endpoint_id: str) -> He
 
 @router.put("/{endpoint_id}/headers", status_code=status.HTTP_204_NO_CONTENT, operation_id="v1.endpoint.update-headers")
 async def update_headers(runtime: RuntimeDep, scope: Scope, endpoint_id: str, body: HeadersIn) -> None:
-    endpoint = await runtime.endpoints.get(scope, endpoint_id)
-    await runtime.endpoints.set_headers(endpoint, body.headers)
+    await runtime.endpoints.set_headers(scope, endpoint_id, lambda _: body.headers)
 
 
 @router.patch(
@@ -118,8 +119,10 @@ async def update_headers(runtime: RuntimeDep, scope: Scope, endpoint_id: str, bo
 )
 async def patch_headers(runtime: RuntimeDep, scope: Scope, endpoint_id: str, body: HeadersPatch) -> None:
     """Add or replace headers; null, or a name in `deleteHeaders`, removes one. Names match in any case."""
-    endpoint = await runtime.endpoints.get(scope, endpoint_id)
     mentioned = {name.lower() for name in (*body.headers, *(body.delete_headers or ()))}
-    headers = {name: value for name, value in endpoint.headers.items() if name.lower() not in mentioned}
-    headers |= {name: value for name, value in body.headers.items() if value is not None}
-    await runtime.endpoints.set_headers(endpoint, headers)
+    stated = {name: value for name, value in body.headers.items() if value is not None}
+
+    def fill(headers: Mapping[str, str]) -> Mapping[str, str]:
+        return {name: value for name, value in headers.items() if name.lower() not in mentioned} | stated
+
+    await runtime.endpoints.set_headers(scope, endpoint_id, fill)

@@ -85,7 +85,7 @@ WITH held AS MATERIALIZED (
     ORDER BY e.id FOR UPDATE OF e
 )
 UPDATE hookline_endpoints e
-SET status = 'disabled', status_reason = held.reason, updated_at_ms = $4
+SET status = 'disabled', status_reason = held.reason, updated_at_ms = GREATEST($4, e.updated_at_ms + 1)
 FROM held WHERE e.id = held.id AND e.status <> 'disabled'
 RETURNING e.app_id;
 

@@ -74,7 +74,7 @@ SELECT routing_version FROM hookline_applications WHERE id = $1 AND deleted_at_m
 SELECT id, routing_version FROM hookline_applications WHERE routing_version > $1 ORDER BY routing_version LIMIT $2;
 
 -- name: lock_endpoint
-SELECT status FROM hookline_endpoints
+SELECT status, updated_at_ms FROM hookline_endpoints
 WHERE id = $1 AND org_id = $2 AND app_id = $3 AND deleted_at_ms IS NULL FOR UPDATE;
 
 -- name: update_endpoint
@@ -112,5 +112,6 @@ SELECT id, org_id, app_id, name, key_hash, hint, created_at_ms, expires_at_ms, r
 FROM hookline_api_keys WHERE org_id = $1 ORDER BY id;
 
 -- name: update_api_key
-UPDATE hookline_api_keys SET name = $3, expires_at_ms = $4, revoked_at_ms = $5 WHERE id = $1 AND org_id = $2
+UPDATE hookline_api_keys SET name = $3, expires_at_ms = $4, revoked_at_ms = coalesce(revoked_at_ms, $5)
+WHERE id = $1 AND org_id = $2
 RETURNING id, org_id, app_id, name, key_hash, hint, created_at_ms, expires_at_ms, revoked_at_ms;

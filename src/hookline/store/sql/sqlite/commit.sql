@@ -98,7 +98,7 @@ SET state = excluded.state, open_until_ms = excluded.open_until_ms, failures = e
     failing_since_ms = excluded.failing_since_ms;
 
 -- name: disable_endpoint
-UPDATE hookline_endpoints SET status = 'disabled', status_reason = ?, updated_at_ms = ?
+UPDATE hookline_endpoints SET status = 'disabled', status_reason = ?, updated_at_ms = max(?, updated_at_ms + 1)
 WHERE id = ? AND app_id = ? AND status <> 'disabled' AND deleted_at_ms IS NULL;
 
 -- name: delete_batch

@@ -72,7 +72,7 @@ SELECT routing_version FROM hookline_applications WHERE id = ? AND deleted_at_ms
 SELECT id, routing_version FROM hookline_applications WHERE routing_version > ? ORDER BY routing_version LIMIT ?;
 
 -- name: find_endpoint_status
-SELECT status FROM hookline_endpoints WHERE id = ? AND org_id = ? AND app_id = ? AND deleted_at_ms IS NULL;
+SELECT status, updated_at_ms FROM hookline_endpoints WHERE id = ? AND org_id = ? AND app_id = ? AND deleted_at_ms IS NULL;
 
 -- Everything but id, owner and created_at_ms; the owner is asked for again.
 -- name: update_endpoint
@@ -100,5 +100,5 @@ SELECT id, org_id, app_id, name, key_hash, hint, created_at_ms, expires_at_ms, r
 FROM hookline_api_keys WHERE org_id = ? ORDER BY id;
 
 -- name: update_api_key
-UPDATE hookline_api_keys SET name = ?, expires_at_ms = ?, revoked_at_ms = ? WHERE id = ? AND org_id = ?
+UPDATE hookline_api_keys SET name = ?, expires_at_ms = ?, revoked_at_ms = coalesce(revoked_at_ms, ?) WHERE id = ? AND org_id = ?
 RETURNING id, org_id, app_id, name, key_hash, hint, created_at_ms, expires_at_ms, revoked_at_ms;
