@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 Pair = tuple[str, str]
+FULL = 507  # the status of a refusal: the disk is full
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Report:
     out_of_order: int = 0
     unexpected: list[str] = field(default_factory=list)
     refused: int = 0
+    kept_though_full: int = 0
     unanswered: int = 0
     self_ended: int = 0
     judged_by_other: int = 0
@@ -87,6 +89,7 @@ class Report:
             "arrivals were not what was sent": self.wrong_bytes,
             "arrivals had no valid signature": self.bad_signatures,
             "requests became two messages": self.doubled,
+            "messages arrived although the disk was full for them": self.kept_though_full,
             "ordered arrivals came out of order": self.out_of_order,
         }
         return [f"{count} {what}" for what, count in counts.items() if count] + self.unexpected
@@ -109,6 +112,7 @@ class Ledger:
         self._unwritten: list[tuple[str, int, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
         self._recoveries: list[Recovery] = []
+        self._refused: set[int] = set()
         self._names: dict[int, set[str]] = {}
         self._numbers: dict[str, int] = {}
         self._sequences: dict[str, list[int]] = {target.name: [] for target in self.targets if target.ordered}
@@ -117,6 +121,12 @@ class Ledger:
 
     def note_sent(self, sent: Sent) -> None:
         self.sent[sent.number] = sent
+
+    def note_refused(self, number: int, status: int, *, again: bool) -> None:
+        """Note a refusal; `again`: the same will be sent once more, so it may become a message yet."""
+        self.report.refused += 1
+        if status == FULL and not again:
+            self._refused.add(number)
 
     async def acknowledge(self, message_id: str, number: int) -> None:
         """Count a message as acknowledged, once that is on disk. Many share one fsync."""
@@ -253,6 +263,8 @@ class Ledger:
         report.lost = [pair for pair in owed if pair not in self.accepted]
         report.arrived = report.owed - len(report.lost)
         report.unacked_arrivals = len({message_id for message_id, _ in self.accepted} - logged.keys())
+        # 507 says that nothing was kept. (503 says so too, but for a COMMIT whose answer was lost nobody can tell.)
+        report.kept_though_full = len(self._refused & self._names.keys())
         report.doubled = sum(len(names) - 1 for names in self._names.values())
         report.out_of_order = sum(self._count_disorder(sequence) for sequence in self._sequences.values())
         return report

@@ -136,7 +136,7 @@ class Publisher:
         sent, body = made
         key = f"{self._name}-{sent.number}" if self._keyed else None
         while True:
-            answer = await self._ask(body, key)
+            answer = await self._ask(sent, body, key)
             if answer is not None and answer.status == 202:
                 await self._ledger.acknowledge(answer.json()["id"], sent.number)
                 return
@@ -144,13 +144,12 @@ class Publisher:
                 return
             await asyncio.sleep(PAUSE_S)
 
-    async def _ask(self, body: bytes, key: str | None) -> Answer | None:
-        report = self._ledger.report
+    async def _ask(self, sent: Sent, body: bytes, key: str | None) -> Answer | None:
         ports = self._ports()
         try:
             answer = await self._client.request(ports[self._turn % len(ports)], "POST", self._path, body, key)
         except (OSError, EOFError, TimeoutError):
-            report.unanswered += 1
+            self._ledger.report.unanswered += 1
             self._turn += 1  # another node, where there is one
             await asyncio.sleep(PAUSE_S)
             return None
@@ -158,7 +157,7 @@ class Publisher:
             return answer
         self._turn += 1
         if answer.status in REFUSALS and "retry-after" in answer.headers:
-            report.refused += 1
+            self._ledger.note_refused(sent.number, answer.status, again=self._keyed)
         else:
             raise HttpError(f"a message was answered with {answer.status}: {answer.body[:200]!r}")
         return None

@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import random
 import secrets
+import shutil
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -26,9 +28,10 @@ from support.torture.node import Node
 from support.torture.publisher import Answer, Client, Publisher
 from support.torture.receiver import Receiver
 
+EVENT_TYPES = ("order.created", "order.paid", "step.taken")
 TARGETS = (
-    Target("steady"),
-    Target("flaky", faults=0.25),
+    Target("steady", event_types=EVENT_TYPES),
+    Target("flaky", event_types=EVENT_TYPES, faults=0.25),
     Target("slow", event_types=("order.created", "step.taken"), slow_s=0.4),
     Target("ordered", event_types=("step.taken",), ordered=True, faults=0.1),
 )
@@ -40,7 +43,7 @@ SUPERVISED_EVERY_S = 1.0
 
 @dataclass(frozen=True)
 class Options:
-    """`rate` is about how many messages a second all publishers send together."""
+    """`rate` is about how many messages a second all publishers send together; `disk` where the database is kept."""
 
     database: str = "sqlite"
     nodes: int = 1
@@ -48,6 +51,7 @@ class Options:
     lease_s: float = 2.0
     rate: float = 120.0
     proxied: bool = False
+    disk: Path | None = None
 
 
 class World:
@@ -112,11 +116,11 @@ class World:
             "HOOKLINE_LOG_FORMAT": "json",
         }
         if options.database == "sqlite":
-            return environment | {"HOOKLINE_DATABASE_URL": f"sqlite:///{self.directory}/hookline.db"}
+            return environment | {"HOOKLINE_DATABASE_URL": f"sqlite:///{options.disk or self.directory}/hookline.db"}
         self.postgres = PostgresServer()  # as durable as in production
         self._open.callback(self.postgres.remove)
         await asyncio.to_thread(self.postgres.start)
-        url = self.postgres.dsn(await asyncio.to_thread(self.postgres.create_database))
+        url = await asyncio.to_thread(self._create_database, self.postgres)
         if options.proxied:
             self.proxy = await self._open.enter_async_context(TcpProxy(self.postgres.port))
             url = url.replace(f":{self.postgres.port}/", f":{self.proxy.port}/")
@@ -125,6 +129,17 @@ class World:
             "HOOKLINE_ENCRYPTION_KEY": KeyRing.generate().to_text(),
             "HOOKLINE_JWT_SECRET": secrets.token_urlsafe(48),
         }
+
+    def _create_database(self, postgres: PostgresServer) -> str:
+        if self.options.disk is None:
+            return postgres.dsn(postgres.create_database())
+        directory = self.options.disk / "tables"
+        directory.mkdir()
+        if os.getuid() == 0:
+            shutil.chown(directory, "nobody")  # as whom PostgreSQL then runs
+        postgres.execute(f"CREATE TABLESPACE small LOCATION '{directory}'")
+        postgres.execute("CREATE DATABASE small TEMPLATE template0 TABLESPACE small")
+        return postgres.dsn("small")
 
     def _publish(self) -> None:
         kinds = [(("order.created", "order.paid"), keyed) for keyed in (True, False, True, False)]
@@ -163,9 +178,9 @@ class World:
         assert answer.status in {200, 201}, answer.body
         return answer.json()
 
-    async def send(self, *, node: int = 0) -> Answer:
-        """Send one message that no ledger knows, and see the answer."""
-        body = b'{"eventType":"nobody.wants","payload":{"number":-2}}'
+    async def send(self, *, node: int = 0, filler_bytes: int = 0) -> Answer:
+        """Send one message that is for nobody, and see the answer."""
+        body = b'{"eventType":"nobody.wants","payload":{"filler":"%b"}}' % (b"x" * filler_bytes)
         return await self.ask("POST", f"{self._app_path}/msg", body, node=node)
 
     async def flow(self, messages: int, timeout_s: float = 60.0) -> None:
