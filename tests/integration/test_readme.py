@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx2
@@ -65,12 +66,15 @@ class Desk:
         )
         try:
             while not is_up():
-                with pytest.raises(subprocess.TimeoutExpired):  # it has not ended
-                    process.wait(timeout=0.05)
+                if process.poll() is not None:
+                    pytest.fail(f"{script}\nended with {process.returncode}:\n{process.communicate()[0]}")
+                time.sleep(0.05)  # it says when it is up by being up
             yield process
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.communicate(timeout=40)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            if process.stdout is not None and not process.stdout.closed:
+                process.communicate(timeout=40)
 
     def answers(self, port: str, path: str) -> bool:
         """Whether a server answers on a port of the documentation."""
