@@ -47,31 +47,43 @@ class Authenticator:
             return None
         return entry[0]
 
-    async def authenticate(self, authorization: str | None, *, anew: bool = False) -> Principal:
-        """The caller behind an Authorization header; `anew` asks again whatever is remembered.
+    async def authenticate(self, authorization: str | None) -> Principal:
+        """The caller behind an Authorization header.
 
         Raises:
             AuthenticationError: nobody that we know.
             StoreUnavailableError: nobody can tell now.
         """
         credential = read_bearer(authorization)
-        known = None if anew else self.remembered(credential)
-        if known is not None:
-            return known
+        known = self.remembered(credential)
+        return known if known is not None else await self.authenticate_anew(credential)
+
+    async def authenticate_anew(self, credential: str) -> Principal:
+        """The same for the credential itself, whatever is remembered of it.
+
+        Raises:
+            AuthenticationError: nobody that we know; what was remembered is forgotten.
+            StoreUnavailableError: nobody can tell now.
+        """
         # Failure policy: closed. When the database cannot be asked, keys are refused; tokens need no database.
-        now_ms = self._clock.now_ms()
-        if credential.startswith(KEY_PREFIX):
-            key = await self._keys.identify(credential)
-            principal = principal_of(key)
-            lives_s = REMEMBERED_S if key.expires_at_ms is None else (key.expires_at_ms - now_ms) / 1000
-        else:
-            principal, expires_s = self._tokens.read_with_expiry(credential)
-            lives_s = expires_s - now_ms / 1000
-        self._remember(credential, principal, min(lives_s, REMEMBERED_S))
+        asked_at_s, now_ms = self._clock.monotonic_s(), self._clock.now_ms()
+        try:
+            if credential.startswith(KEY_PREFIX):
+                key = await self._keys.identify(credential)
+                principal = principal_of(key)
+                lives_s = REMEMBERED_S if key.expires_at_ms is None else (key.expires_at_ms - now_ms) / 1000
+            else:
+                principal, expires_s = self._tokens.read_with_expiry(credential)
+                lives_s = expires_s - now_ms / 1000
+        except AuthenticationError:
+            self._principals.pop(credential, None)
+            raise
+        # Counted from the question: the answer may be as old as that.
+        self._remember(credential, principal, asked_at_s + min(lives_s, REMEMBERED_S))
         return principal
 
-    def _remember(self, credential: str, principal: Principal, lives_s: float) -> None:
-        self._principals[credential] = (principal, self._clock.monotonic_s() + lives_s)
+    def _remember(self, credential: str, principal: Principal, until_s: float) -> None:
+        self._principals[credential] = (principal, until_s)
         self._principals.move_to_end(credential)
         if len(self._principals) > MAX_REMEMBERED:
             self._principals.popitem(last=False)

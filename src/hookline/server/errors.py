@@ -105,6 +105,13 @@ def describe(error: HooklineError) -> ErrorAnswer:
             return internal_error()
 
 
+def too_large(max_body_bytes: int) -> ErrorAnswer:
+    """More than we read, whatever it was to be."""
+    return write_error(
+        413, "payload_too_large", f"The request has more than {max_body_bytes} bytes. Send less at once."
+    )
+
+
 def internal_error() -> ErrorAnswer:
     """Our own fault. Says nothing of what happened: that is in the log, under the request's id."""
     return write_error(500, "server_error", "Internal server error")

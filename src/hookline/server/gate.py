@@ -1,8 +1,9 @@
 """The outermost layer: request ids, the cap on bodies, one spelling of each path, and a last net for our own faults.
 
 Bodies are capped before anybody reads them: by Content-Length at once, and by counting while they arrive. When the cap
-is passed, whatever the application answers becomes a 413. The rest of a moderately long body is left to the server to
-discard, so that a client that writes first and reads afterwards gets to see why; a long or endless one is cut off.
+is passed, whatever the application answers becomes a 413. The rest of a moderately long body is left to the connection
+to discard, so that a client that writes first and reads afterwards gets to see why; one that is announced to be longer
+is not even begun, and an endless one is cut off there.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hookline.server.errors import ErrorAnswer, internal_error, write_error
+from hookline.server.connection import MAX_DISCARDED_BYTES
+from hookline.server.errors import ErrorAnswer, internal_error, too_large
 
 log = logging.getLogger("hookline.server")
 
 REQUEST_ID_HEADER: Final = b"x-request-id"
-MAX_DISCARDED_BYTES: Final = 32 * 1_048_576
 USABLE_ID: Final = re.compile(rb"[A-Za-z0-9_.:\-]{1,128}")
 
 
@@ -80,7 +81,7 @@ class _Exchange:
                 raise
             await self._answer(internal_error())
         if self._too_large and not self._started:
-            await self._refuse_body(close=True)
+            await self._refuse_body(close=False)
 
     async def _read(self) -> Message:
         if self._too_large:
@@ -102,14 +103,13 @@ class _Exchange:
         await self._send(message)
 
     async def _refuse_body(self, *, close: bool) -> None:
-        headers = {"connection": "close"} if close else {}
-        detail = f"The request has more than {self._max_body_bytes} bytes. Send less at once."
-        await self._answer(write_error(413, "payload_too_large", detail, headers))
+        await self._answer(too_large(self._max_body_bytes), [(b"connection", b"close")] if close else [])
 
-    async def _answer(self, answer: ErrorAnswer) -> None:
+    async def _answer(self, answer: ErrorAnswer, extra: list[tuple[bytes, bytes]] | None = None) -> None:
         self._started = True
         headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
         headers += [
+            *(extra or ()),
             (b"content-type", b"application/json"),
             (b"content-length", str(len(answer.body)).encode()),
             (REQUEST_ID_HEADER, self._request_id.encode()),

@@ -11,4 +11,4 @@ from hookline.server.surfaces.svix.hot_messages import HotMessages
 
 def http_protocol(runtime: Runtime) -> type[asyncio.Protocol]:
     """The class for one runtime's connections."""
-    return protocol_class(HotMessages(runtime))
+    return protocol_class(HotMessages(runtime), receive_timeout_s=runtime.settings.receive_timeout_s)

@@ -185,6 +185,9 @@ class Settings(BaseSettings):
     payload_retention_days: int | None = Field(default=None, ge=1, le=36_500)
     """Days after which payloads are emptied, if sooner than retention_days. What they still owe is canceled."""
 
+    receive_timeout_s: float = Field(default=60.0, ge=0.1, le=3600)
+    """Seconds that a caller may take to send one request, or to go on reading its answer."""
+
     lease_s: float = Field(default=15.0, ge=1, le=600)
     """Seconds without a sign of life after which other nodes take over what a node owed."""
     shutdown_grace_s: float = Field(default=25.0, ge=0, le=3600)

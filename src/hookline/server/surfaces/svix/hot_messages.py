@@ -23,13 +23,12 @@ from pydantic import TypeAdapter, ValidationError
 from hookline.engine import Draft, Receipt, UnknownApplicationError
 from hookline.errors import HooklineError
 from hookline.server.auth import read_bearer
-from hookline.server.errors import ErrorAnswer, describe, internal_error
+from hookline.server.errors import ErrorAnswer, describe, internal_error, too_large
 from hookline.server.gate import REQUEST_ID_HEADER, USABLE_ID
 from hookline.server.hotpath import Exchange, Headers
 from hookline.server.runtime import Runtime
 from hookline.server.surfaces.svix.message_body import read_message
 from hookline.server.surfaces.svix.rendering import write_message
-from hookline.services import PayloadTooLargeError
 from hookline.services.errors import invalid
 from hookline.store import AppScope
 
@@ -66,31 +65,36 @@ class HotMessages:
         request_id = b""
         for name, value in headers:
             if name == b"authorization":
+                if authorization is not None:
+                    return None  # which one is meant is for one place to say
                 authorization = value.decode("latin-1")
             elif name == b"idempotency-key":
+                if key is not None:
+                    return None
                 key = value.decode("latin-1")
             elif name == REQUEST_ID_HEADER:
-                request_id = value if USABLE_ID.fullmatch(value) else b""
+                if not request_id and USABLE_ID.fullmatch(value):
+                    request_id = value
             elif name == b"origin":
                 return None  # a browser: CORS is the framework's business
         app = application.decode("ascii")
         try:
-            principal = self._runtime.authenticator.remembered(read_bearer(authorization))
+            credential = read_bearer(authorization)
+            principal = self._runtime.authenticator.remembered(credential)
             if principal is None or not principal.may_send:
                 return None
             scope = self._runtime.directory.remembered(principal, app)
         except HooklineError:
             return None
-        if scope is None or authorization is None:
+        if scope is None:
             return None
-        self._refresh(authorization, app)
+        self._refresh(credential, app)
         return Ticket(scope, key, request_id or os.urandom(8).hex().encode())
 
     def __call__(self, exchange: Exchange[Ticket]) -> None:
         ticket = exchange.ticket
         if exchange.too_large:
-            limit = f"The request has more than the {self.max_body_bytes} bytes that are accepted. Send less at once."
-            _refuse(exchange, PayloadTooLargeError(limit))
+            _answer(exchange, too_large(self.max_body_bytes))
             return
         try:
             read_with_content(exchange.query)  # remembered: what is wrong with it is said before anything is accepted
@@ -130,18 +134,18 @@ class HotMessages:
             body = write_message(message, with_content=read_with_content(exchange.query))
             exchange.answer(202, body, ((REQUEST_ID_HEADER, exchange.ticket.request_id),))
 
-    def _refresh(self, authorization: str, app: str) -> None:
+    def _refresh(self, credential: str, app: str) -> None:
         now_s = self._runtime.clock.monotonic_s()
-        if now_s - self._refreshed.get((authorization, app), float("-inf")) < REFRESH_AFTER_S:
+        if now_s - self._refreshed.get((credential, app), float("-inf")) < REFRESH_AFTER_S:
             return
         if len(self._refreshed) >= MAX_REFRESHED:
             self._refreshed.clear()
-        self._refreshed[authorization, app] = now_s
-        self._spawn(self._look_up(authorization, app))
+        self._refreshed[credential, app] = now_s
+        self._spawn(self._look_up(credential, app))
 
-    async def _look_up(self, authorization: str, app: str) -> None:
+    async def _look_up(self, credential: str, app: str) -> None:
         try:
-            caller = await self._runtime.authenticator.authenticate(authorization, anew=True)
+            caller = await self._runtime.authenticator.authenticate_anew(credential)
             await self._runtime.directory.resolve(caller, app)
         except HooklineError as error:
             # Failure policy: closed. What cannot be looked up again is forgotten when its time is over.
