@@ -41,6 +41,7 @@ class Lane:
         "_options",
         "answer_ms",
         "app_id",
+        "doubted",
         "endpoint_id",
         "failing_since_ms",
         "failures",
@@ -76,6 +77,7 @@ class Lane:
         self.next_start_s = 0.0  # monotonic: the earliest next start under a throttle rate
         self.quiet_since_s = 0.0  # monotonic: the last answer, or the first start since nothing was in flight
         self.updated_at_ms: int | None = None  # of the endpoint, as we last saw it
+        self.doubted = False  # the database says open, we have no reason to think so
         self.waiting = False  # is in the dispatcher's circle, or waits for a timer
 
     def brisk(self, now_s: float) -> bool:
@@ -124,8 +126,8 @@ class Lane:
             self.state = LaneState.HALF_OPEN
 
     def doubt(self) -> None:
-        """Another node found this endpoint dead while we have requests to it in flight: the next answer decides."""
-        self.state = LaneState.HALF_OPEN
+        """Another node found this endpoint dead while we have requests to it in flight: our next success is told."""
+        self.doubted = True
 
     def room(self, now_ms: int) -> int:
         """How many claimed deliveries it can take now."""
@@ -142,9 +144,10 @@ class Lane:
         self.answer_ms += _EWMA_WEIGHT * (duration_ms - self.answer_ms)
         if self.limit < self._options.lane_concurrency and not self.ordered:
             self.limit += 1
-        if not self.failures and self.state is LaneState.CLOSED:
+        if not self.failures and self.state is LaneState.CLOSED and not self.doubted:
             return False
-        changed = self.state is not LaneState.CLOSED
+        changed = self.state is not LaneState.CLOSED or self.doubted
+        self.doubted = False
         self.failures = 0
         self.failing_since_ms = None
         self.state = LaneState.CLOSED
@@ -198,6 +201,7 @@ class Lane:
     def returned(self) -> None:
         """The endpoint was enabled or changed: a fresh start."""
         self.state = LaneState.CLOSED
+        self.doubted = False
         self.hold_until_ms = 0
         self.failures = 0
         self.failing_since_ms = None
