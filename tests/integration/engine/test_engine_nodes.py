@@ -166,6 +166,7 @@ async def test_a_late_failure_under_the_new_epoch_never_settles_the_old_batch(ri
     await rig.until(lambda: not engine.committer._busy and not len(engine.committer.queue))
     assert await rig.live_batches() == 1
     assert await rig.attempts(message) == []
+    assert len(engine.committer.batches) == 0
     rig.receivers.plan("bad", status(200))
     await rig.engine(role="worker")
     await rig.reach(message, "succeeded")
@@ -206,6 +207,8 @@ async def test_the_guard_of_the_lease_looks_again_when_it_was_early(rig):
         await asyncio.Event().wait()
 
     rig.store.before["renew_lease"] = hang
+    await rig.until(lambda: rig.store.calls["renew_lease"])
+    engine.heartbeat._guard.cancel()  # it is spent: it has called
     engine.heartbeat._ended()  # early: the clock stands still, the lease is valid
     assert not engine.dispatcher.halted
     rig.clock.advance(0.25)
