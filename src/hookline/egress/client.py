@@ -72,14 +72,14 @@ class HttpTransport:
         self._routes: dict[tuple[str, TlsOptions | None], _Route] = {}
         self._dials: set[asyncio.Task[None]] = set()
         self._sweep: asyncio.TimerHandle | None = None
-        self._connections = 0
+        self._connections: set[Connection] = set()
         self._all_lost = asyncio.Event()
         self._closed = False
 
     @property
     def open_connections(self) -> int:
         """Connections that are open, idle ones included."""
-        return self._connections
+        return len(self._connections)
 
     # -- the Transport protocol ----------------------------------------------------------------------------------------
 
@@ -183,11 +183,17 @@ class HttpTransport:
             addresses = await self._dialer.vet(target)
             self._pool.revet(host, addresses)
             connection = None if exchange.retried else self._pool.take(host, just_vetted=True)
-            if connection is None:
+            if connection is not None:
+                # It has a place of its own; the reserved one is free for another.
+                exchange.holds_place = False
+                self._pool.release(host)
+                self._dial_for_next(host)
+            else:
                 connection = await self._connect(host, target, addresses)
                 # From here on the connection itself holds the reserved place, and gives it back when it is lost.
                 exchange.holds_place = False
                 connection.counted = True
+                self._connections.add(connection)
         except DialError as error:
             self._finish(exchange, self._failure(exchange, error.reason, str(error)))
             return
@@ -221,9 +227,6 @@ class HttpTransport:
 
     # -- what connections tell -----------------------------------------------------------------------------------------
 
-    def on_made(self, connection: Connection) -> None:  # noqa: ARG002
-        self._connections += 1
-
     def on_answered(self, connection: Connection, exchange: Exchange, response: Response, *, reusable: bool) -> None:
         # The connection first: what the callback starts may then use it.
         if reusable:
@@ -239,7 +242,11 @@ class HttpTransport:
             self._finish(exchange, failure)
 
     def on_lost(self, connection: Connection) -> None:
-        self._connections -= 1
+        # One that was never taken over, because its dial was cancelled on the last step, is in none of our books; not
+        # every loop even tells us that it is gone.
+        if connection not in self._connections:
+            return
+        self._connections.discard(connection)
         if not self._connections:
             self._all_lost.set()
         self._pool.forget(connection)

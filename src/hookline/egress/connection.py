@@ -41,8 +41,6 @@ class Owner(Protocol):
     def on_failed(self, connection: Connection, exchange: Exchange, failure: Failure, *, silent: bool) -> None:
         """`silent`: a connection that had served before broke before one byte of this answer."""
 
-    def on_made(self, connection: Connection) -> None: ...
-
     def on_lost(self, connection: Connection) -> None: ...
 
 
@@ -125,7 +123,6 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._parser = httptools.HttpResponseParser(self)
-        self._owner.on_made(self)
 
     def data_received(self, data: bytes) -> None:
         parser = self._parser

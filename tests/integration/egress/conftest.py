@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -38,3 +41,29 @@ async def make_transport() -> AsyncIterator[Callable[..., HttpTransport]]:
         assert transport._pool.open == 0
         assert not transport._pool._hosts
         assert not list(transport._deadlines)
+
+
+class LoopLag:
+    """How late the loop itself was at most: what no deadline on it can beat, so tests of deadlines allow for it."""
+
+    def __init__(self) -> None:
+        self.worst_s = 0.0
+
+    def slack_s(self) -> float:
+        return 0.15 + 3 * self.worst_s
+
+    async def watch(self) -> None:
+        while True:
+            before_s = time.monotonic()
+            await asyncio.sleep(0.005)
+            self.worst_s = max(self.worst_s, time.monotonic() - before_s - 0.005)
+
+
+@pytest.fixture
+async def loop_lag() -> AsyncIterator[LoopLag]:
+    lag = LoopLag()
+    task = asyncio.create_task(lag.watch())
+    yield lag
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

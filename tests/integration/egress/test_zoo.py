@@ -8,9 +8,9 @@ import time
 import pytest
 
 from hookline.egress import EgressPolicy, Failure, HttpTransport, Limits, Reason, Request, Response, parse_networks
+from integration.egress.conftest import LoopLag
 from integration.egress.zoo import BEHAVIOURS, Behaviour, listen_without_accepting, serve
 
-SLACK_S = 0.4  # a shared machine may stall a loop; the deadline's own tick is 20 ms
 ONE_READ_BYTES = 256 * 1024  # what the loop reads at once at most, before anybody can count
 LIMITS = Limits()
 MOST_BYTES = LIMITS.max_head_bytes + LIMITS.max_body_bytes + LIMITS.max_framing_bytes + ONE_READ_BYTES
@@ -21,7 +21,7 @@ def test_zoo_is_large() -> None:
 
 
 @pytest.mark.parametrize("animal", BEHAVIOURS.values(), ids=lambda animal: animal.name)
-async def test_animal(animal: Behaviour) -> None:
+async def test_animal(animal: Behaviour, loop_lag: LoopLag) -> None:
     timeout_s = 0.3 if animal.ends_at_deadline else 10.0
     transport = HttpTransport(EgressPolicy.from_settings(allow="127.0.0.0/8"))
     async with serve(animal) as port:
@@ -33,7 +33,7 @@ async def test_animal(animal: Behaviour) -> None:
 
     code = outcome.reason if isinstance(outcome, Failure) else outcome.status
     assert code in animal.expected, outcome
-    assert took_s < (timeout_s if animal.ends_at_deadline else 5.0) + SLACK_S
+    assert took_s < (timeout_s if animal.ends_at_deadline else 5.0) + loop_lag.slack_s()
     assert outcome.bytes_received <= MOST_BYTES
     assert transport.open_connections == 0
     if isinstance(outcome, Failure):
@@ -44,7 +44,7 @@ async def test_animal(animal: Behaviour) -> None:
         assert len(outcome.body) <= LIMITS.max_excerpt_bytes
 
 
-async def test_full_accept_queue_is_a_connect_timeout() -> None:
+async def test_full_accept_queue_is_a_connect_timeout(loop_lag: LoopLag) -> None:
     policy = EgressPolicy(allow=parse_networks("127.0.0.0/8"), connect_timeout_s=0.2)
     transport = HttpTransport(policy)
     with listen_without_accepting() as port:
@@ -52,7 +52,7 @@ async def test_full_accept_queue_is_a_connect_timeout() -> None:
     await transport.close()
     assert isinstance(outcome, Failure)
     assert outcome.reason is Reason.TIMEOUT_CONNECT
-    assert outcome.duration_ms < (0.2 + SLACK_S) * 1000
+    assert outcome.duration_ms < (0.2 + loop_lag.slack_s()) * 1000
 
 
 POISONERS = [
