@@ -196,24 +196,19 @@ async def test_requests_are_cut_when_the_lease_ends_by_our_own_clock(rig):
 
 
 async def test_the_guard_of_the_lease_looks_again_when_it_was_early(rig):
-    """A renewal hangs; the loop's timer fires before our clock says that the lease has ended."""
+    """Timers of some loops fire a moment before our clock says that the lease has ended."""
     await rig.endpoint("slow")
     rig.receivers.plan("slow", HANG)
-    engine = await rig.engine(lease_s=0.2)
+    engine = await rig.engine(lease_s=30.0)
     await rig.accept(engine)
     await rig.until(lambda: rig.receivers.open("slow"))
-
-    async def hang(*_):
-        await asyncio.Event().wait()
-
-    rig.store.before["renew_lease"] = hang
-    await rig.until(lambda: rig.store.calls["renew_lease"])
+    rig.clock.advance(29.95)
     engine.heartbeat._guard.cancel()  # it is spent: it has called
-    engine.heartbeat._ended()  # early: the clock stands still, the lease is valid
+    engine.heartbeat._ended()
     assert not engine.dispatcher.halted
-    rig.clock.advance(0.25)
+    rig.clock.advance(0.1)
     await rig.until(lambda: engine.dispatcher.halted)
-    assert not rig.receivers.open("slow")
+    await rig.until(lambda: not rig.receivers.open("slow"))
 
 
 async def test_a_node_that_was_without_the_database_waits_a_lease_before_it_rescues(rig):
