@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import os
+import socket
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -229,3 +231,37 @@ async def test_cancelled_requests_give_back_their_places(make_transport: Make, r
             handle.cancel()
     outcomes = await asyncio.gather(*(transport.send(post(receiver.url())) for _ in range(5)))
     assert [type(outcome) for outcome in outcomes] == [Response] * 5
+
+
+class ClosingResolver:
+    """Ends the receiver's side of the newest connection while the name is looked up a second time."""
+
+    def __init__(self) -> None:
+        self.receiving: asyncio.StreamWriter | None = None
+
+    async def resolve(self, host: str) -> Sequence[str]:
+        if self.receiving is not None:
+            descriptor = os.dup(self.receiving.get_extra_info("socket").fileno())
+            with socket.socket(fileno=descriptor) as duplicate:
+                duplicate.shutdown(socket.SHUT_RDWR)
+            self.receiving = None
+            # The end is in the socket now; the loop sees it right after the step in which the dial goes on.
+            await asyncio.sleep(0)
+        return ["127.0.0.1"]
+
+    def close(self) -> None: ...
+
+
+async def test_a_request_repeated_before_its_dial_has_ended_keeps_no_place(make_transport: Make) -> None:
+    resolver = ClosingResolver()
+
+    async def act(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readuntil(b"{}"):
+            resolver.receiving = writer
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    async with serve_act(act) as port:
+        transport = make_transport(resolver, max_vetted_age_s=0.0)
+        for _ in range(5):
+            assert isinstance(await transport.send(post(f"http://hooks.example:{port}/")), Response)
+        await transport.close()
