@@ -127,6 +127,7 @@ class Ledger:
         self.report.refused += 1
         if status == FULL and not again:
             self._refused.add(number)
+        self.changed.set()
 
     async def acknowledge(self, message_id: str, number: int) -> None:
         """Count a message as acknowledged, once that is on disk. Many share one fsync."""

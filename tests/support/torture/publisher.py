@@ -1,4 +1,4 @@
-"""Publishers: each has one keep-alive connection at a time, to one node after the other.
+"""Publishers: each keeps a connection to every node alive, and takes the nodes in turns.
 
     next payload ──sent──> 202 ──in the ledger──> next payload
                      ├──refused (503, 507)─────┐
@@ -20,7 +20,7 @@ from typing import Any
 
 from support.torture.ledger import Ledger, Sent, digest_of
 
-REQUEST_TIMEOUT_S = 3.0
+REQUEST_TIMEOUT_S = 2.0
 PAUSE_S = 0.02  # after a request that failed
 LARGEST_FILLER_BYTES = 20_000
 REFUSALS = frozenset({503, 507})
@@ -110,7 +110,8 @@ class Publisher:
     ) -> None:
         self._ledger = ledger
         self._name = name
-        self._client = Client(token)
+        self._token = token
+        self._clients: dict[int, Client] = {}
         self._path = path
         self._ports = ports
         self._turn = rng.randrange(1000)
@@ -130,7 +131,8 @@ class Publisher:
                 await self._publish(self._make())
                 await asyncio.sleep(self._rng.expovariate(1 / self._pause_s))
         finally:
-            self._client.close()
+            for client in self._clients.values():
+                client.close()
 
     async def _publish(self, made: tuple[Sent, bytes]) -> None:
         sent, body = made
@@ -146,16 +148,17 @@ class Publisher:
 
     async def _ask(self, sent: Sent, body: bytes, key: str | None) -> Answer | None:
         ports = self._ports()
+        self._turn += 1
+        port = ports[self._turn % len(ports)]
+        client = self._clients.setdefault(port, Client(self._token))
         try:
-            answer = await self._client.request(ports[self._turn % len(ports)], "POST", self._path, body, key)
+            answer = await client.request(port, "POST", self._path, body, key)
         except (OSError, EOFError, TimeoutError):
             self._ledger.report.unanswered += 1
-            self._turn += 1  # another node, where there is one
             await asyncio.sleep(PAUSE_S)
             return None
         if answer.status == 202:
             return answer
-        self._turn += 1
         if answer.status in REFUSALS and "retry-after" in answer.headers:
             self._ledger.note_refused(sent.number, answer.status, again=self._keyed)
         else:

@@ -37,7 +37,7 @@ class Run:
 
 def plan_rounds(options: Options, count: int, postmaster_kills: int) -> list[Run]:
     """Plan kills at random moments, in random order."""
-    steps: list[Step] = [rounds.kill_node] * count + [rounds.kill_postmaster] * postmaster_kills
+    steps: list[Step] = [*[rounds.kill_node] * count, *[rounds.kill_postmaster] * postmaster_kills]
     random.Random(options.seed).shuffle(steps)
     return [Run("kills at random moments", options, tuple(steps))]
 

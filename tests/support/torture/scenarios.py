@@ -38,9 +38,7 @@ async def die_at(world: World, point: str) -> None:
     victim.spawn(HOOKLINE_CRASH_AT=f"{point}:{world.rng.randint(1, POINTS[point])}")
     await victim.await_death()
     world.ledger.begin_recovery()
-    for node in world.nodes:
-        if not node.is_running:
-            await node.start()
+    await world.start_nodes()
 
 
 async def lose_commit_answer(world: World) -> None:
@@ -69,11 +67,14 @@ async def return_after_lease(world: World) -> None:
     sleeper = world.nodes[0]
     await world.flow(30)
     refenced_before = len(sleeper.list_log("refenced"))
+    fenced_before = await world.count_fenced_nodes()
     recovery = world.ledger.begin_recovery()
     sleeper.freeze()
     try:
+        async with asyncio.timeout(TAKEN_OVER_TIMEOUT_S):
+            while await world.count_fenced_nodes() == fenced_before:
+                await asyncio.sleep(0.1)
         await _taken_over(world, recovery)
-        await asyncio.sleep(world.options.lease_s)  # whatever else: its lease has ended, and somebody has seen it
     finally:
         sleeper.thaw()
     async with asyncio.timeout(EVENT_TIMEOUT_S):

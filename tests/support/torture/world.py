@@ -69,6 +69,7 @@ class World:
         self._secret = "whsec_" + base64.b64encode(self.rng.randbytes(32)).decode()
         self._open = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
+        self._database = ""
         self._token = ""
         self._app_path = ""
 
@@ -93,7 +94,7 @@ class World:
             node = Node(f"node{number + 1}", self.directory, environment)
             self.nodes.append(node)
             self._open.push_async_callback(node.kill)
-            await node.start()
+        await self.start_nodes()
         self._token = await asyncio.to_thread(self.nodes[0].run, "token")
         self._app_path = f"/api/v1/app/{(await self.create('/api/v1/app', name='torture'))['id']}"
         for target in TARGETS:
@@ -131,8 +132,10 @@ class World:
         }
 
     def _create_database(self, postgres: PostgresServer) -> str:
+        self._database = "small"
         if self.options.disk is None:
-            return postgres.dsn(postgres.create_database())
+            self._database = postgres.create_database()
+            return postgres.dsn(self._database)
         directory = self.options.disk / "tables"
         directory.mkdir()
         if os.getuid() == 0:
@@ -182,6 +185,16 @@ class World:
         """Send one message that is for nobody, and see the answer."""
         body = b'{"eventType":"nobody.wants","payload":{"filler":"%b"}}' % (b"x" * filler_bytes)
         return await self.ask("POST", f"{self._app_path}/msg", body, node=node)
+
+    async def start_nodes(self) -> None:
+        """Start every node that is down, all at once."""
+        await asyncio.gather(*(node.start() for node in self.nodes if not node.is_running))
+
+    async def count_fenced_nodes(self) -> int:
+        """Ask PostgreSQL how many nodes have been declared dead and not come back."""
+        assert self.postgres is not None
+        sql = "SELECT count(*) FROM hookline_nodes WHERE fenced"
+        return int(await asyncio.to_thread(self.postgres.execute, sql, dbname=self._database))
 
     async def flow(self, messages: int, timeout_s: float = 60.0) -> None:
         """Wait until so many more messages have been acknowledged."""
