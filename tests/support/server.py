@@ -31,6 +31,7 @@ from hookline.store import Store
 T = TypeVar("T")
 
 PATIENCE_S = 20
+POSTGRES_SECRETS = {"encryption_key": "k1:" + "A" * 43 + "=", "jwt_secret": "the same on every node, and secret"}
 
 
 class RunningServer:

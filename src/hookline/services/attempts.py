@@ -6,6 +6,7 @@ from hookline.clock import Clock
 from hookline.model import Attempt
 from hookline.services.errors import NotFoundError
 from hookline.services.messages import Messages
+from hookline.services.validation import may_be_name
 from hookline.store.protocol import DeliveryView, Management, MessageFilter, Page, Slice
 from hookline.store.scope import AppScope
 
@@ -21,7 +22,7 @@ class Attempts:
     async def get(self, scope: AppScope, message_id: str, attempt_id: str) -> Attempt:
         """Raises NotFoundError."""
         message = await self._messages.get(scope, message_id)
-        attempt = await self._store.get_attempt(scope, message.id, attempt_id)
+        attempt = await self._store.get_attempt(scope, message.id, attempt_id) if may_be_name(attempt_id) else None
         if attempt is None:
             raise NotFoundError
         return attempt
@@ -37,7 +38,7 @@ class Attempts:
         self, scope: AppScope, endpoint_id: str, page: Page, where: MessageFilter
     ) -> Slice[Attempt]:
         """Raises NotFoundError when there is no such endpoint."""
-        endpoint = await self._store.get_endpoint(scope, endpoint_id)
+        endpoint = await self._store.get_endpoint(scope, endpoint_id) if may_be_name(endpoint_id) else None
         if endpoint is None:
             raise NotFoundError
         return await self._store.list_attempts_of_endpoint(scope, endpoint.id, page, where)
@@ -58,7 +59,7 @@ class Attempts:
             NotFoundError: message or endpoint are not of this application.
         """
         message = await self._messages.get(scope, message_id)
-        endpoint = await self._store.get_endpoint(scope, endpoint_id)
+        endpoint = await self._store.get_endpoint(scope, endpoint_id) if may_be_name(endpoint_id) else None
         if endpoint is None:
             raise NotFoundError
         if not await self._store.request_resend(scope, message.id, endpoint.id, self._clock.now_ms()):

@@ -13,7 +13,7 @@ from hookline.clock import Clock
 from hookline.model import Application
 from hookline.services.errors import NotFoundError
 from hookline.services.principal import Principal
-from hookline.services.validation import MAX_UID_LENGTH
+from hookline.services.validation import may_be_name
 from hookline.store.protocol import Management
 from hookline.store.scope import AppScope
 
@@ -57,7 +57,7 @@ class Directory:
         Raises:
             NotFoundError: there is none that the caller may see.
         """
-        if len(id_or_uid) > MAX_UID_LENGTH:
+        if not may_be_name(id_or_uid):
             raise NotFoundError
         application = await self._store.get_application(principal.org_scope, id_or_uid)
         if application is None or (principal.app_id is not None and principal.app_id != application.id):

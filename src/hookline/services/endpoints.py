@@ -15,7 +15,7 @@ from hookline.model import Endpoint, EndpointSecret, EndpointStatus, ids
 from hookline.services.endpoint_form import EndpointForm, check_form, check_headers, check_prepared, merge_policy
 from hookline.services.errors import ConflictError, NotFoundError
 from hookline.services.secrets import DEFAULT_GRACE_S, RANDOM_BYTES, generate_secret, read_secret, rotate_secrets
-from hookline.services.validation import unique
+from hookline.services.validation import may_be_name, unique
 from hookline.store.errors import ChangedMeanwhileError
 from hookline.store.protocol import Management, Page, Slice
 from hookline.store.scope import AppScope
@@ -87,13 +87,13 @@ class Endpoints:
 
     async def get(self, scope: AppScope, id_or_uid: str) -> Endpoint:
         """Raises NotFoundError."""
-        endpoint = await self._store.get_endpoint(scope, id_or_uid)
+        endpoint = await self.find(scope, id_or_uid)
         if endpoint is None:
             raise NotFoundError
         return endpoint
 
     async def find(self, scope: AppScope, id_or_uid: str) -> Endpoint | None:
-        return await self._store.get_endpoint(scope, id_or_uid)
+        return await self._store.get_endpoint(scope, id_or_uid) if may_be_name(id_or_uid) else None
 
     async def list_page(self, scope: AppScope, page: Page) -> Slice[Endpoint]:
         return await self._store.list_endpoints(scope, page)

@@ -20,7 +20,7 @@ from hookline.clock import Clock
 from hookline.engine import Draft, Receipt
 from hookline.model import Message, ids
 from hookline.services.errors import ConflictError, NotFoundError, PayloadTooLargeError, invalid
-from hookline.services.validation import Findings, check_channels, check_uid, is_event_type, is_text
+from hookline.services.validation import Findings, check_channels, check_uid, is_event_type, is_text, may_be_name
 from hookline.store.changes import MessageKey
 from hookline.store.protocol import Management, MessageFilter, Page, Slice
 from hookline.store.scope import AppScope
@@ -143,13 +143,13 @@ class Messages:
 
     async def get(self, scope: AppScope, id_or_event_id: str) -> Message:
         """Raises NotFoundError."""
-        message = await self._store.get_message(scope, id_or_event_id)
+        message = await self.find(scope, id_or_event_id)
         if message is None:
             raise NotFoundError
         return message
 
     async def find(self, scope: AppScope, id_or_event_id: str) -> Message | None:
-        return await self._store.get_message(scope, id_or_event_id)
+        return await self._store.get_message(scope, id_or_event_id) if may_be_name(id_or_event_id) else None
 
     async def list_page(self, scope: AppScope, page: Page, where: MessageFilter) -> Slice[Message]:
         return await self._store.list_messages(scope, page, where)

@@ -46,6 +46,11 @@ def is_text(text: str) -> bool:
     return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
+def may_be_name(text: str) -> bool:
+    """Whether an object can have this id or uid at all. Databases do not take every text, even to look for it."""
+    return len(text) <= MAX_UID_LENGTH and is_text(text)
+
+
 def check_uid(uid: str | None, prefix: str, findings: Findings, field: str = "uid") -> None:
     """A uid may stand wherever an id may, so it must not look like one."""
     if uid is None:

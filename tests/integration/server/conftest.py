@@ -1,4 +1,4 @@
-"""One server and one receiver for all tests of a worker; an organization for each test."""
+"""One server and one receiver for all tests of a worker, on each database; an organization for each test."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.server import Receiver, RunningServer, Tenant, settings_for
+from support.postgres import PostgresServer
+from support.server import POSTGRES_SECRETS, Receiver, RunningServer, Tenant, settings_for
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with RunningServer(settings_for(tmp_path_factory.mktemp("server"))) as running:
+@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """Give the server that most tests share."""
+    changes = {}
+    if request.param == "postgres":
+        postgres: PostgresServer = request.getfixturevalue("postgres_server")
+        changes = {"database_url": postgres.dsn(postgres.create_database()), **POSTGRES_SECRETS}
+    with RunningServer(settings_for(tmp_path_factory.mktemp("server"), **changes)) as running:
         yield running
 
 

@@ -16,6 +16,13 @@ BODY = b'{"eventType":"a.b","payload":{"n":1}}'
 
 
 @pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """Give a server on one database: which one it is makes no difference to its connections."""
+    with RunningServer(settings_for(tmp_path_factory.mktemp("connections"))) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """Give a server that waits for half a second only."""
     with RunningServer(settings_for(tmp_path_factory.mktemp("hasty"), receive_timeout_s=LIMIT_S)) as running:

@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from support.server import RunningServer, Tenant
+from support.server import RunningServer, Tenant, settings_for
 from support.wire import Answer, Wire, chunked, request
 
 BODY = b'{"eventType":"a.b","payload":{"n":1}}'
 HOT, LONG = "msg", "%6dsg"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """Give a server on one database: which one it is makes no difference to its connections."""
+    with RunningServer(settings_for(tmp_path_factory.mktemp("connections"))) as running:
+        yield running
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -21,6 +21,9 @@ _MISSING: Final = re.compile(r"missing required field `([^`]+)`")
 _PART: Final = re.compile(r"\.([A-Za-z_][A-Za-z0-9_]*)|\[([0-9]+|\.\.\.)\]")
 
 
+_Count = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]  # the services say what is sensible
+
+
 class _Parameters(msgspec.Struct, rename="camel"):
     raw_payload: str | None = None
 
@@ -31,8 +34,8 @@ class _Body(msgspec.Struct, rename="camel"):
     data: msgspec.Raw = msgspec.Raw()
     event_id: str | None = None
     channels: tuple[str, ...] | None = None
-    payload_retention_period: int | None = None
-    payload_retention_hours: int | None = None
+    payload_retention_period: _Count | None = None
+    payload_retention_hours: _Count | None = None
     deliver_at: str | None = None
     transformations_params: _Parameters | None = None
     application: dict[str, Any] | None = None

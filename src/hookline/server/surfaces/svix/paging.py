@@ -15,7 +15,7 @@ from fastapi import Depends, Query, Request
 from hookline.model import AttemptStatus, ids
 from hookline.services import InvalidError, Problem
 from hookline.services.errors import invalid
-from hookline.services.validation import is_event_type
+from hookline.services.validation import is_event_type, is_text
 from hookline.store import MessageFilter, Page, Slice
 
 DEFAULT_LIMIT: Final = 50
@@ -71,8 +71,8 @@ async def _read_filter(
     names = _read_list(request, "event_types")
     if names is not None and (len(names) > MAX_FILTER_VALUES or not all(is_event_type(name) for name in names)):
         raise invalid("event_types", "Not a list of event types.", place="query")
-    if tag is not None:
-        names = ()
+    if tag is not None or (channel is not None and not is_text(channel)):
+        names = ()  # finds nothing
     return MessageFilter(names, channel, _milliseconds(after), _milliseconds(before))
 
 

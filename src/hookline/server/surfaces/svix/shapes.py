@@ -6,10 +6,18 @@ and always optional. What was left out and what is null are different things in 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema
 
 T = TypeVar("T")
 
@@ -150,6 +158,11 @@ class ListOut(Shape, Generic[T]):
             if name in members and members[name] is None:
                 del members[name]
         return members
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """What the description says of it: the members, which the serializer above would hide."""
+        return handler(cast("CoreSchema", {key: part for key, part in core_schema.items() if key != "serialization"}))
 
 
 class MessageOut(Shape):
