@@ -348,23 +348,22 @@ async def test_a_failed_endpoint_without_backlog_is_tried_by_the_next_message(ri
 
 async def test_a_busy_healthy_lane_overrules_another_node_s_verdict(rig):
     """Our own traffic is the probe: rows in `pending` do not wait for a pause in it."""
-    endpoint = await rig.endpoint("good", event_types=("good.x",))
-    paused = await rig.set_status(endpoint, EndpointStatus.PAUSED)
-    engine = await rig.engine(lane_concurrency=4)
-    old = await rig.accept(engine, event_type="good.x")
-    await rig.until(lambda: _spilled(rig, 1))
-    await rig.set_status(paused, EndpointStatus.ENABLED)
-    engine.dispatcher.halt("test")
-    await rig.fetch("UPDATE hookline_lanes SET state = 'open', failures = 99, open_until_ms = 1")
-    await rig.fetch("UPDATE hookline_lanes SET next_due_at_ms = 1")
-    engine.dispatcher.resume("test")
+    endpoint = await rig.endpoint("good")
     rig.receivers.plan("good", HANG)
-    await rig.accept(engine, event_type="good.x")
-    await rig.until(lambda: rig.receivers.open("good"))  # all the time, something is in flight
+    engine = await rig.engine(lane_concurrency=4)
+    await rig.accept(engine)
+    await rig.until(lambda: rig.receivers.open("good"))  # from now on, something is in flight all the time
     rig.receivers.plan("good", status(200))
+    await rig.set_status(endpoint, EndpointStatus.PAUSED)
+    old = await rig.accept(engine)
+    await rig.until(lambda: _spilled(rig, 1))
+    engine.dispatcher.halt("test")
+    await rig.set_status(endpoint, EndpointStatus.ENABLED)
+    await rig.fetch("UPDATE hookline_lanes SET state = 'open', failures = 99, open_until_ms = 1, next_due_at_ms = 1")
+    engine.dispatcher.resume("test")
 
     async def keep_busy() -> bool:
-        await rig.accept(engine, event_type="good.x")
+        await rig.accept(engine)
         return await rig.state(old) == "succeeded"
 
     await rig.until(keep_busy)
