@@ -1,6 +1,6 @@
 """Serving: one process, one event loop, one port.
 
-    starting ──runtime started, port open──> serving
+    starting ──runtime started, callers let in──> serving («ready» is logged)
     serving ──SIGTERM or SIGINT──> draining: port closed, requests in progress answered, engine drained ──> exit 0
     draining ──second signal──> connections cut, what is left goes on after the next start
 
@@ -32,7 +32,19 @@ BACKLOG = 2_048
 
 
 class Server(uvicorn.Server):
-    """uvicorn, with signals left to us: one `stop` ends everything in the right order."""
+    """uvicorn, with signals left to us: one `stop` ends everything in the right order. `on_started` is called as soon
+    as callers are let in, unless it was stopped before.
+    """
+
+    def __init__(self, config: uvicorn.Config, runtime: Runtime) -> None:
+        super().__init__(config)
+        self._runtime = runtime
+        self.on_started: Callable[[], None] = lambda: None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and not self.should_exit:
+            self.on_started()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -43,6 +55,7 @@ class Server(uvicorn.Server):
         if self.should_exit:
             self.force_exit = True
         self.should_exit = True
+        self._runtime.draining = True
 
     @property
     def port(self) -> int:
@@ -71,7 +84,7 @@ def build_server(runtime: Runtime) -> Server:
         timeout_graceful_shutdown=ANSWER_GRACE_S,
         backlog=BACKLOG,
     )
-    return Server(config)
+    return Server(config, runtime)
 
 
 async def serve(settings: Settings, *, on_ready: Callable[[str], None] | None = None) -> None:
@@ -86,6 +99,14 @@ async def serve(settings: Settings, *, on_ready: Callable[[str], None] | None = 
     server = build_server(runtime)
     for notice in runtime.notices:
         log.warning(notice, extra={"action": "notice"})
+
+    def tell() -> None:
+        address = _address(listener)
+        log.info("ready", extra={"action": "ready", "address": address, "role": settings.role.value})
+        if on_ready is not None:
+            on_ready(address)
+
+    server.on_started = tell
     with _signals(server.stop):  # to the very end: a second signal must not kill a drain
         try:
             await runtime.start()
@@ -95,6 +116,7 @@ async def serve(settings: Settings, *, on_ready: Callable[[str], None] | None = 
             if on_ready is not None:
                 on_ready(address)
             _calm_collector()
+            _raise_file_limit()
             await server.serve(sockets=[listener])
         finally:
             listener.close()
@@ -106,6 +128,19 @@ def run(settings: Settings, *, on_ready: Callable[[str], None] | None = None) ->
     """`serve` on a fresh event loop, the fast one where it exists."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve(settings, on_ready=on_ready))
+
+
+def _raise_file_limit() -> None:
+    """As many open files as the system lets us have: 2,000 deliveries in flight do not fit into the usual 1,024."""
+    try:
+        import resource  # noqa: PLC0415  (not on every platform)
+    except ImportError:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        # Failure policy: open. With fewer files, connections are refused or fail one by one; nothing is lost.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _calm_collector() -> None:
