@@ -69,6 +69,24 @@ async def test_others_may_open_without_the_engine(path, store):
     await beside.close()
 
 
+async def test_the_next_engine_need_not_wait_for_the_lease_of_the_one_that_died(path):
+    first = make(path)
+    await first.open(engine=True)
+    world = await World(first).build()
+    one = await world.endpoint()
+    await world.accept(one.id, count=3)
+    assert await first.renew_lease(world.node, 3_600.0)
+    await first.close()  # as the end of its process would: no word about leases
+
+    heir = make(path)
+    await heir.open(engine=True)
+    node = await heir.register_node("node_heir", 3_600.0)
+    report = await heir.rescue(node, NOW, 100)
+    assert report.deliveries == 3
+    assert (await heir.rescue(node, NOW, 100)).nodes == 0
+    await heir.close()
+
+
 def _org(created):
     return OrgScope(created.org_id)
 

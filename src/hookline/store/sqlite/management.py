@@ -121,6 +121,11 @@ def delete_endpoint(connection: sqlite3.Connection, scope: AppScope, endpoint_id
     return True
 
 
+def count_endpoints(connection: sqlite3.Connection) -> dict[EndpointStatus, int]:
+    found = {EndpointStatus(status): count for status, count in connection.execute(_SQL["count_endpoints"])}
+    return {status: found.get(status, 0) for status in EndpointStatus}
+
+
 def create_api_key(connection: sqlite3.Connection, key: ApiKey) -> ApiKey:
     connection.execute(_SQL["insert_api_key"], records.api_key_to_row(key))
     return key

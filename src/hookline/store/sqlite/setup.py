@@ -51,6 +51,14 @@ def require_schema(connection: sqlite3.Connection) -> None:
     require_current(list_migrations(DATABASE), applied)
 
 
+def end_leases(connection: sqlite3.Connection) -> None:
+    """End the leases of all nodes: who holds the engine's lock knows that no other engine lives, so what they owed can
+    be rescued at once and need not wait for their leases to run out.
+    """
+    with _transaction(connection):
+        connection.execute(_SQL["end_leases"])
+
+
 def unlock(connection: sqlite3.Connection, given: KeyRing | None, key_path: Path | None) -> tuple[KeyRing, bool]:
     """Find the key ring and check it against the database; true when a key file was made.
 

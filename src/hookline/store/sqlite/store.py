@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from hookline.clock import Clock
-from hookline.model import ApiKey, Application, Attempt, Endpoint, Message
+from hookline.model import ApiKey, Application, Attempt, Endpoint, EndpointStatus, Message
 from hookline.store.changes import (
     Claimed,
     Commit,
@@ -91,6 +91,7 @@ class SqliteStore:
         self._readers = Readers(self._path)
         self._readers.connect()
         if engine:
+            setup.end_leases(connection)
             self._checkpointer = Checkpointer(self._path, self._writer)
             self._checkpointer.connect()
 
@@ -308,6 +309,9 @@ class SqliteStore:
 
     async def backlog(self, now_ms: int) -> Backlog:
         return await self._read(lambda c: messages.count_backlog(c, now_ms))
+
+    async def count_endpoints(self) -> dict[EndpointStatus, int]:
+        return await self._read(management.count_endpoints)
 
     # --- parts --------------------------------------------------------------------------------------------------------
 

@@ -87,6 +87,9 @@ RETURNING created_at_ms;
 UPDATE hookline_endpoints SET deleted_at_ms = ?, uid = NULL
 WHERE id = ? AND org_id = ? AND app_id = ? AND deleted_at_ms IS NULL;
 
+-- name: count_endpoints
+SELECT status, count(*) FROM hookline_endpoints WHERE deleted_at_ms IS NULL GROUP BY status;
+
 -- name: insert_api_key
 INSERT INTO hookline_api_keys (id, org_id, app_id, name, key_hash, hint, created_at_ms, expires_at_ms, revoked_at_ms)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);

@@ -22,3 +22,7 @@ SELECT value FROM hookline_meta WHERE name = ?;
 
 -- name: set_meta
 INSERT INTO hookline_meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
+-- One, not zero: a fenced node's is negated, and must stay below zero.
+-- name: end_leases
+UPDATE hookline_nodes SET lease_until_ms = 1 WHERE lease_until_ms > 0;
