@@ -10,6 +10,7 @@ together come back together, and recording beats delivering again.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from hookline import crashpoints
@@ -19,6 +20,7 @@ from hookline.engine.batches import Batches
 from hookline.engine.lease import Lease
 from hookline.engine.options import EngineOptions
 from hookline.engine.stats import Stats
+from hookline.store.changes import RescueReport
 from hookline.store.errors import StoreUnavailableError
 from hookline.store.protocol import EngineStore
 
@@ -80,7 +82,7 @@ class Rescuer(Background):
         """Rescue until nothing is left; the number of deliveries that are owed again."""
         rescued = 0
         while True:
-            report = await self._store.rescue(self._lease.node, self._clock.now_ms(), self._options.rescue_chunk)
+            report = await self._step()
             rescued += report.deliveries
             self._stats.rescued += report.deliveries
             if report.deliveries:
@@ -88,6 +90,16 @@ class Rescuer(Background):
                 self._on_rescued()
             if not report.more:
                 return rescued
+
+    async def _step(self) -> RescueReport:
+        """One step. A question that hung for a whole lease is withdrawn: answered late, it would take from nodes that
+        are just coming back from the same outage.
+        """
+        try:
+            async with asyncio.timeout(self._lease.lease_s):
+                return await self._store.rescue(self._lease.node, self._clock.now_ms(), self._options.rescue_chunk)
+        except TimeoutError as error:
+            raise StoreUnavailableError("the database took longer than a lease for one step of a rescue") from error
 
     async def _adopt_own(self) -> None:
         now_s = self._clock.monotonic_s()
