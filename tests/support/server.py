@@ -12,6 +12,7 @@ import contextlib
 import functools
 import secrets
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -103,7 +104,7 @@ class Delivered:
 class Receiver:
     """A receiver of webhooks that answers with the status in the path (`/200/...`), while `answers` is set."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.arrived: Queue[Delivered] = Queue()
         self.answers = threading.Event()
         self.answers.set()
@@ -127,8 +128,10 @@ class Receiver:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{self._server.server_address[1]}"
 
     def next(self) -> Delivered:
         return self.arrived.get(timeout=PATIENCE_S)

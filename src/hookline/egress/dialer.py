@@ -48,7 +48,7 @@ class Dialer:
         self._guard = guard_for(policy)
         self._resolver = resolver
         self._owner = owner
-        self._tls = TlsContexts()
+        self._tls = TlsContexts(policy.extra_ca_pem)
 
     async def vet(self, target: Target) -> Sequence[str]:
         """Give the addresses of a target, all of which passed.

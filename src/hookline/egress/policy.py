@@ -103,6 +103,8 @@ class EgressPolicy:
     max_idle_s: float = 90.0
     max_vetted_age_s: float = 60.0
     """A pooled connection older than this is used again only after its host was resolved and vetted anew."""
+    extra_ca_pem: str | None = None
+    """Certificate authorities to trust beside the system's own, for every endpoint that names none of its own."""
     proxy: Proxy | None = None
     proxy_resolves: bool = True
     """With a proxy: it gets the host name and must filter by itself. False: it gets the address vetted here."""

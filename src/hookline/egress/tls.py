@@ -30,7 +30,8 @@ class TlsOptionsError(HooklineError):
 class TlsContexts:
     """Makes and keeps one `SSLContext` per distinct `TlsOptions`."""
 
-    def __init__(self) -> None:
+    def __init__(self, extra_ca_pem: str | None = None) -> None:
+        self._extra_ca_pem = extra_ca_pem
         self._contexts: dict[TlsOptions | None, asyncio.Future[ssl.SSLContext]] = {}
 
     async def get(self, options: TlsOptions | None) -> ssl.SSLContext:
@@ -43,14 +44,14 @@ class TlsContexts:
         if building is None or building.cancelled():
             if len(self._contexts) >= _MAX_CONTEXTS:
                 del self._contexts[next(iter(self._contexts))]
-            building = asyncio.get_running_loop().run_in_executor(None, build_context, options)
+            building = asyncio.get_running_loop().run_in_executor(None, build_context, options, self._extra_ca_pem)
             self._contexts[options] = building
         # Shielded: the context outlives the request that first asked for it.
         return await asyncio.shield(building)
 
 
-def build_context(options: TlsOptions | None) -> ssl.SSLContext:
-    """Build a context; slow.
+def build_context(options: TlsOptions | None, extra_ca_pem: str | None = None) -> ssl.SSLContext:
+    """Build a context; slow. It trusts the endpoint's own authority alone or, without one, the system's and the extra.
 
     Raises:
         TlsOptionsError: a PEM text is not usable.
@@ -58,6 +59,8 @@ def build_context(options: TlsOptions | None) -> ssl.SSLContext:
     options = options or TlsOptions()
     try:
         context = ssl.create_default_context(cadata=options.ca_pem)
+        if options.ca_pem is None and extra_ca_pem is not None:
+            context.load_verify_locations(cadata=extra_ca_pem)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
         if options.client_cert_pem is not None:

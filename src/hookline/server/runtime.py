@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Self
 
 from hookline.clock import Clock, SystemClock
 from hookline.egress import EgressPolicy, HttpTransport, Limits, Proxy, Transport
 from hookline.engine import Engine, EngineOptions
 from hookline.server.auth import Authenticator
+from hookline.server.environment import SettingsError, variable_of
+from hookline.server.lag import LagMeter
 from hookline.server.secrets import prepare_secrets
-from hookline.server.settings import Settings
+from hookline.server.settings import Role, Settings
 from hookline.services import (
     Applications,
     Attempts,
@@ -70,7 +74,16 @@ class Runtime:
         )
         self.messages = Messages(self.store, self.engine.ingest, self.clock, message_options(settings))
         self.attempts = Attempts(self.store, self.messages, self.clock)
+        self.lag = LagMeter()
+        #: told to stop: others should be asked from now on
+        self.draining = False
+        self.ping: asyncio.Task[str] | None = None
         self._opened = False
+
+    @property
+    def accepts_messages(self) -> bool:
+        """Whether accepting is among this node's tasks."""
+        return self.settings.role is not Role.WORKER
 
     @property
     def max_body_bytes(self) -> int:
@@ -93,11 +106,14 @@ class Runtime:
         except BaseException:
             await self._close()
             raise
+        self.lag.start()
 
     async def stop(self, grace_s: float | None = None) -> None:
         """Stop accepting, let deliveries in flight end within the grace, give back what is left, close everything."""
         if not self._opened:
             return
+        self.draining = True
+        self.lag.stop()
         await self.engine.stop(self.settings.shutdown_grace_s if grace_s is None else grace_s)
         await self._close()
 
@@ -125,7 +141,23 @@ def egress_policy(settings: Settings) -> EgressPolicy:
         max_connections=max(2_000, settings.max_in_flight),
         max_connections_per_host=max(64, settings.lane_concurrency),
         proxy=None if proxy is None else Proxy.parse(proxy.get_secret_value()),
+        extra_ca_pem=None if settings.egress_ca_file is None else read_authorities(settings.egress_ca_file),
     )
+
+
+def read_authorities(path: Path) -> str:
+    """The text of a PEM file with certificates.
+
+    Raises:
+        SettingsError: it cannot be read, or has no certificate.
+    """
+    try:
+        text = path.read_text(encoding="ascii")
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    except (OSError, ValueError) as error:  # SSLError is an OSError
+        variable = variable_of("egress_ca_file")
+        raise SettingsError(f"{variable}={path}: must be a file of certificates in PEM form.") from error
+    return text
 
 
 def engine_options(settings: Settings) -> EngineOptions:
