@@ -138,6 +138,15 @@ async def test_of_changes_from_one_state_one_wins(world):
     assert kept == [await world.store.get_endpoint(world.scope, read.id)]
 
 
+async def test_endpoints_are_counted_by_state(world):
+    gone = await world.endpoint()
+    await world.store.delete_endpoint(world.scope, gone.id, NOW)
+    for status in (EndpointStatus.ENABLED, EndpointStatus.ENABLED, EndpointStatus.PAUSED):
+        await world.endpoint(status=status)
+    counted = await world.store.count_endpoints()
+    assert counted == {EndpointStatus.ENABLED: 2, EndpointStatus.PAUSED: 1, EndpointStatus.DISABLED: 0}
+
+
 async def test_endpoint_uids_are_unique_in_an_application(world):
     other = await world.store.create_application(application())
     await world.endpoint(uid="same")

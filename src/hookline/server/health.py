@@ -1,7 +1,8 @@
 """Health: is the process alive, and can this node do its work now?
 
 `/livez` answers as long as the event loop turns. `/readyz` (and `/healthz`) asks the database and the engine, and is
-never 200 while a message could not be accepted durably. `?verbose` names each check.
+never 200 while a message could not be accepted durably; of a node that only delivers it says so. `?verbose` names
+each check.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from starlette.responses import Response
 
 from hookline.errors import HooklineError
 from hookline.server.runtime import Runtime
-from hookline.server.settings import Role
 
 log = logging.getLogger("hookline.server")
 
@@ -31,15 +31,22 @@ router = APIRouter(tags=["Health"])
 async def check_readiness(runtime: Runtime) -> dict[str, str]:
     """The checks and what each found; `ok` where nothing is wrong."""
     health = runtime.engine.health()
-    draining = "stopping" if health.draining else "ok"
+    draining = "stopping" if health.draining or runtime.draining else "ok"
     engine = health.reason or "ok"
-    if engine == "ok" and runtime.settings.role is not Role.WORKER and not health.accepting:
+    if engine == "ok" and runtime.accepts_messages and not health.accepting:
         engine = "the engine does not accept messages"
     # The schema was found current when the store was opened, and an open store does not outlive that.
     return {"database": await _ping(runtime), "migrations": "ok", "engine": engine, "draining": draining}
 
 
 async def _ping(runtime: Runtime) -> str:
+    """Ask the database, once for all who want to know at this moment: anybody may call here, as often as they like."""
+    if runtime.ping is None or runtime.ping.done():
+        runtime.ping = asyncio.create_task(_ask_database(runtime))
+    return await asyncio.shield(runtime.ping)
+
+
+async def _ask_database(runtime: Runtime) -> str:
     try:
         async with asyncio.timeout(PING_TIMEOUT_S):
             await runtime.store.ping()
@@ -59,7 +66,11 @@ async def _readyz(request: Request, verbose: Annotated[str | None, Query()] = No
     runtime: Runtime = request.app.state.runtime
     checks = await check_readiness(runtime)
     failed = [name for name, found in checks.items() if found != "ok"]
-    content: dict[str, Any] = {"status": "unavailable" if failed else "ok"}
+    content: dict[str, Any] = {
+        "status": "unavailable" if failed else "ok",
+        "role": runtime.settings.role.value,
+        "accepts_messages": runtime.accepts_messages and not failed,
+    }
     if failed:
         content |= {"code": "not_ready", "detail": f"Not ready: {', '.join(failed)}."}
     if verbose is not None and verbose.lower() not in {"0", "false", "no"}:

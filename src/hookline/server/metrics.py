@@ -1,7 +1,7 @@
 """`/metrics` for Prometheus: the engine's counters, and what the database knows of the backlog.
 
-Counters are read from the engine's plain ones at the moment of asking; nothing is counted twice. The backlog costs a
-query, so it is remembered for a few seconds, however many ask.
+Counters are read from the engine's plain ones at the moment of asking; nothing is counted twice. The backlog and the
+endpoints cost a query each, so they are remembered for a while, however many ask.
 """
 
 from __future__ import annotations
@@ -19,15 +19,20 @@ from prometheus_client.registry import Collector
 from starlette.responses import Response
 
 from hookline import __version__
+from hookline.egress import Reason
 from hookline.engine import LATENCY_BUCKETS_S, Histogram
 from hookline.errors import HooklineError
+from hookline.model import EndpointStatus
 from hookline.server.runtime import Runtime
 from hookline.store import Backlog
 
 log = logging.getLogger("hookline.server")
 
 BACKLOG_REMEMBERED_S: Final = 5.0
+ENDPOINTS_REMEMBERED_S: Final = 60.0
 BACKLOG_TIMEOUT_S: Final = 3.0
+
+BLOCKING_RULES: Final = {"address": Reason.BLOCKED_ADDRESS.value, "port": Reason.BLOCKED_PORT.value}
 
 
 class NodeCollector(Collector):
@@ -36,23 +41,33 @@ class NodeCollector(Collector):
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._backlog: Backlog | None = None
-        self._asked_at_s: float | None = None
+        self._endpoints: dict[EndpointStatus, int] = {}
+        self._asked_at_s: dict[str, float] = {}
         self._asking = asyncio.Lock()
 
     async def refresh(self) -> None:
-        """Ask the database for the backlog, unless that was a moment ago."""
+        """Ask the database for what was not asked for a moment ago."""
         async with self._asking:
-            now_s = self._runtime.clock.monotonic_s()
-            if self._asked_at_s is not None and now_s - self._asked_at_s < BACKLOG_REMEMBERED_S:
-                return
-            self._asked_at_s = now_s
             try:
                 async with asyncio.timeout(BACKLOG_TIMEOUT_S):
-                    self._backlog = await self._runtime.store.backlog(self._runtime.clock.now_ms())
+                    if self._is_old("backlog", BACKLOG_REMEMBERED_S):
+                        self._backlog = None
+                        self._backlog = await self._runtime.store.backlog(self._runtime.clock.now_ms())
+                    if self._is_old("endpoints", ENDPOINTS_REMEMBERED_S):
+                        self._endpoints = {}
+                        self._endpoints = await self._runtime.store.count_endpoints()
             except (HooklineError, TimeoutError):
                 # Failure policy: open. The other metrics are most wanted when the database is away; a gap says so.
-                self._backlog = None
                 log.warning("backlog unknown", extra={"action": "backlog_unknown"})
+
+    def _is_old(self, what: str, remembered_s: float) -> bool:
+        """Whether this is to be asked for. It is noted as asked: a database that does not answer is not pestered."""
+        now_s = self._runtime.clock.monotonic_s()
+        asked_at_s = self._asked_at_s.get(what)
+        if asked_at_s is not None and now_s - asked_at_s < remembered_s:
+            return False
+        self._asked_at_s[what] = now_s
+        return True
 
     def collect(self) -> Iterable[Metric]:
         yield from self._counters()
@@ -78,7 +93,9 @@ class NodeCollector(Collector):
             deliveries.add_metric([outcome, reason], count)
         yield deliveries
         blocked = CounterMetricFamily("hookline_blocked_requests", "Requests that the guard refused.", labels=["rule"])
-        blocked.add_metric(["address"], stats.blocked)
+        for rule, reason in BLOCKING_RULES.items():
+            count = sum(count for (_, found), count in stats.deliveries.items() if found == reason)
+            blocked.add_metric([rule], count)
         yield blocked
         for name, text, value in (
             ("hookline_retries_scheduled", "Retries that were scheduled.", stats.retries_scheduled),
@@ -102,9 +119,19 @@ class NodeCollector(Collector):
             "Items per transaction, on average since the start.",
             value=stats.committed_items / stats.commits if stats.commits else 0.0,
         )
+        yield GaugeMetricFamily(
+            "hookline_loop_lag_seconds",
+            "The longest that the event loop was late in the last half minute.",
+            value=self._runtime.lag.worst_s,
+        )
         build = GaugeMetricFamily("hookline_build_info", "This program.", labels=["version"])
         build.add_metric([__version__], 1)
         yield build
+        if self._endpoints:
+            endpoints = GaugeMetricFamily("hookline_endpoints", "Endpoints, by state.", labels=["state"])
+            for status, count in self._endpoints.items():
+                endpoints.add_metric([status.value], count)
+            yield endpoints
         if self._backlog is not None:
             yield from self._backlog_gauges(self._backlog)
 

@@ -14,7 +14,16 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from hookline.model import ApiKey, Application, Attempt, AttemptStatus, DeliveryState, Endpoint, Message
+from hookline.model import (
+    ApiKey,
+    Application,
+    Attempt,
+    AttemptStatus,
+    DeliveryState,
+    Endpoint,
+    EndpointStatus,
+    Message,
+)
 from hookline.store.changes import (
     Claimed,
     Commit,
@@ -279,6 +288,9 @@ class EngineStore(Protocol):
         ...
 
     async def backlog(self, now_ms: int) -> Backlog: ...
+    async def count_endpoints(self) -> dict[EndpointStatus, int]:
+        """How many live endpoints there are in each state, of all tenants; a state with none is 0. Reads them all."""
+        ...
 
 
 class Store(Management, EngineStore, Protocol):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from hookline.server.health import check_readiness
+from hookline.server.lag import EVERY_S, LagMeter
 from hookline.store import Store, StoreFullError, StoreUnavailableError
 from support.server import Receiver, RunningServer, Tenant, settings_for
 
@@ -64,7 +68,7 @@ def test_healthy(server: RunningServer, path: str) -> None:
 
 
 def test_checks_are_named_on_demand(server: RunningServer) -> None:
-    assert get(server, "/readyz").json() == {"status": "ok"}
+    assert get(server, "/readyz").json() == {"status": "ok", "role": "all", "accepts_messages": True}
     checks = get(server, "/readyz?verbose").json()["checks"]
     assert checks == {"database": "ok", "migrations": "ok", "engine": "ok", "draining": "ok"}
 
@@ -153,10 +157,114 @@ def test_metrics(tmp_path: Path, receiver: Receiver) -> None:
         assert found['hookline_delivery_latency_seconds_bucket{le="+Inf"}'] == 3
         assert found["hookline_attempt_duration_seconds_count"] == 3
         assert found["hookline_accepting"] == 1
+        assert found['hookline_endpoints{state="enabled"}'] == 1
+        assert found['hookline_endpoints{state="disabled"}'] == 0
+        assert 0 <= found["hookline_loop_lag_seconds"] < 5
+        assert found['hookline_blocked_requests_total{rule="address"}'] == 0
         assert found['hookline_backlog{state="due"}'] == 0
         assert found["hookline_oldest_pending_age_seconds"] == 0
         assert any(name.startswith("hookline_build_info{version=") for name in found)
         tenant.close()
+
+
+def test_metrics_do_not_grow_with_what_callers_send(server: RunningServer, tenant: Tenant) -> None:
+    """No name that a caller chooses becomes a label: hostile ones could fill the memory of who scrapes."""
+    before = set(samples(server))
+    for number in range(20):
+        app_id = tenant.http.post("/app", json={"name": f"n{number}", "uid": f"metric-uid-{number}"}).json()["id"]
+        tenant.http.post(f"/app/{app_id}/msg", json={"eventType": f"metric.type{number}", "payload": {}})
+        tenant.http.get(f"/metric-path-{number}")
+        tenant.http.request(f"METRIC{number}", "/app")
+    after = set(samples(server))
+    assert not [name for name in after if "metric" in name.lower() and name not in before]
+    assert len(after - before) < 10
+
+
+def test_a_refused_address_counts_as_blocked(tmp_path: Path) -> None:
+    with RunningServer(settings_for(tmp_path)) as server:  # allowed once ...
+        before = Tenant(server)
+        app_id = before.http.post("/app", json={"name": "App"}).json()["id"]
+        made = before.http.post(f"/app/{app_id}/endpoint", json={"url": "https://127.0.0.1:59999/x"})
+        assert made.status_code == 201
+        before.close()
+    with RunningServer(settings_for(tmp_path, egress_allow="")) as server:  # ... and no more
+        tenant = Tenant(server)
+        client = tenant.http_with(before.token)
+        client.post(f"/app/{app_id}/msg", json={"eventType": "a.b", "payload": {}})
+        found: dict[str, float] = {}
+        for _ in range(400):
+            found = samples(server)
+            if found['hookline_blocked_requests_total{rule="address"}']:
+                break
+        tenant.close()
+    assert found['hookline_blocked_requests_total{rule="address"}'] >= 1
+    assert found['hookline_blocked_requests_total{rule="port"}'] == 0
+
+
+async def test_a_late_loop_shows() -> None:
+    meter = LagMeter()
+    assert meter.worst_s == 0
+    meter.start()
+    time.sleep(EVERY_S + 0.3)  # the loop itself is kept busy
+    while meter.worst_s == 0:
+        await asyncio.sleep(0)
+    assert 0.2 < meter.worst_s < 20
+    meter.stop()
+
+
+def test_a_worker_says_what_it_does_and_refuses_messages(tmp_path: Path, receiver: Receiver) -> None:
+    with RunningServer(settings_for(tmp_path, role="worker")) as server:
+        tenant = Tenant(server)
+        ready = get(server, "/readyz")
+        assert (ready.status_code, ready.json()) == (200, {"status": "ok", "role": "worker", "accepts_messages": False})
+        app_id = tenant.http.post("/app", json={"name": "App"}).json()["id"]
+        for _ in range(2):
+            answer = tenant.http.post(f"/app/{app_id}/msg", json={"eventType": "a.b", "payload": {}})
+            assert (answer.status_code, answer.json()["code"]) == (503, "not_offered_here")
+            assert "worker" in answer.json()["detail"]
+            assert answer.headers["retry-after"] == "1"
+        brought = {"eventType": "a.b", "payload": {}, "application": {"name": "New", "uid": "new"}}
+        assert tenant.http.post("/app/new/msg", json=brought).status_code == 503
+        assert tenant.http.get("/app/new").status_code == 404
+        tenant.close()
+
+
+def test_not_ready_as_soon_as_it_is_told_to_stop(tmp_path: Path) -> None:
+    with RunningServer(settings_for(tmp_path)) as server:
+        assert server.call(check_readiness(server.runtime))["draining"] == "ok"
+        server.begin_stop()
+        assert server.call(check_readiness(server.runtime))["draining"] == "stopping"
+
+
+def test_many_who_ask_at_once_share_one_question(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    class Counted:
+        """The store, with its pings counted and held until all have asked."""
+
+        def __init__(self, store: Store) -> None:
+            self._store = store
+            self.release = asyncio.Event()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._store, name)
+
+        async def ping(self) -> None:
+            asked.append(1)
+            await self.release.wait()
+            await self._store.ping()
+
+    async def ask_all(server: RunningServer) -> list[dict[str, str]]:
+        questions = [asyncio.ensure_future(check_readiness(server.runtime)) for _ in range(50)]
+        while not asked:
+            await asyncio.sleep(0)
+        server.runtime.store.release.set()  # type: ignore[attr-defined]
+        return await asyncio.gather(*questions)
+
+    with RunningServer(settings_for(tmp_path), wrap_store=Counted) as server:  # type: ignore[arg-type]
+        found = server.call(ask_all(server))
+        assert [checks["database"] for checks in found] == ["ok"] * 50
+        assert len(asked) == 1
 
 
 def test_switches(tmp_path: Path) -> None:

@@ -123,6 +123,13 @@ class Management(PostgresBase):
             await _advance(connection, scope.org_id, scope.app_id)
             return True
 
+    async def count_endpoints(self) -> dict[EndpointStatus, int]:
+        async with self._reads.transaction() as connection:
+            await connection.execute("SET LOCAL enable_seqscan = on")  # it is the whole table that is asked for
+            rows = await connection.fetch(_SQL["count_endpoints"])
+        found = {EndpointStatus(status): count for status, count in rows}
+        return {status: found.get(status, 0) for status in EndpointStatus}
+
     # --- API keys -----------------------------------------------------------------------------------------------------
 
     async def create_api_key(self, key: ApiKey) -> ApiKey:

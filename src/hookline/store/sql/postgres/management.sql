@@ -99,6 +99,9 @@ SET state = 'closed', open_until_ms = 0, failures = 0, failing_since_ms = NULL,
         SELECT 1 FROM hookline_pending p WHERE p.endpoint_id = l.endpoint_id AND p.lease_node IS NULL) THEN $2::bigint END
 WHERE endpoint_id = $1;
 
+-- name: count_endpoints
+SELECT status, count(*) FROM hookline_endpoints WHERE deleted_at_ms IS NULL GROUP BY status;
+
 -- name: insert_api_key
 INSERT INTO hookline_api_keys (id, org_id, app_id, name, key_hash, hint, created_at_ms, expires_at_ms, revoked_at_ms)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
