@@ -30,6 +30,7 @@ from hookline.services import (
     InvalidError,
     LimitReachedError,
     NotFoundError,
+    NotOfferedError,
     PayloadTooLargeError,
     Problem,
 )
@@ -89,7 +90,7 @@ def describe(error: HooklineError) -> ErrorAnswer:
             return write_error(400, code, text)
         case PayloadTooLargeError():
             return write_error(413, code, text)
-        case OverloadedError() | StoppingError():
+        case OverloadedError() | StoppingError() | NotOfferedError():
             return write_error(503, code, text, RETRY_SOON)
         case StoreFullError():
             return write_error(507, code, "There is no space left to keep anything. Nothing was accepted.", RETRY_LATER)

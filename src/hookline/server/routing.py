@@ -17,7 +17,7 @@ from fastapi.security import HTTPBearer
 from starlette.responses import Response
 
 from hookline.server.runtime import Runtime
-from hookline.services import InvalidError, Principal, Problem
+from hookline.services import InvalidError, NotOfferedError, Principal, Problem
 from hookline.store import AppScope
 
 MAX_DEPTH: Final = 200
@@ -71,6 +71,10 @@ async def _caller(request: Request) -> Principal:
 async def _sender(request: Request) -> Principal:
     principal: Principal = request.state.principal
     principal.require_sender()
+    if not runtime_of(request).accepts_messages:
+        raise NotOfferedError(
+            "This node only delivers (its role is worker). Send messages to a node that accepts them."
+        )
     return principal
 
 

@@ -110,11 +110,6 @@ async def serve(settings: Settings, *, on_ready: Callable[[str], None] | None = 
     with _signals(server.stop):  # to the very end: a second signal must not kill a drain
         try:
             await runtime.start()
-            listener.listen(BACKLOG)  # from here on callers are let in, and wait for the moment that is left
-            address = _address(listener)
-            log.info("ready", extra={"action": "ready", "address": address, "role": settings.role.value})
-            if on_ready is not None:
-                on_ready(address)
             _calm_collector()
             _raise_file_limit()
             await server.serve(sockets=[listener])

@@ -48,6 +48,12 @@ class ForbiddenError(ServiceError):
         super().__init__(message)
 
 
+class NotOfferedError(ServiceError):
+    """This node does not do that, by its operator's wish; others of the same installation do."""
+
+    code = "not_offered_here"
+
+
 class PayloadTooLargeError(ServiceError):
     """More bytes than the operator lets in."""
 

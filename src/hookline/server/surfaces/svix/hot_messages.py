@@ -61,6 +61,8 @@ class HotMessages:
 
     def admit(self, application: bytes, headers: Headers) -> Ticket | None:
         """Whether this request is answered here; None sends it the long way, refusals included."""
+        if not self._runtime.accepts_messages:
+            return None
         authorization = key = None
         request_id = b""
         for name, value in headers:
