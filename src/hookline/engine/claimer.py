@@ -81,6 +81,10 @@ class Claimer(Background):
         """Claim and hand to the dispatcher."""
         node = self._lease.node
         claimed = await self._store.claim(node, wants, self._clock.now_ms())
+        for one in claimed:
+            lane = self._dispatcher.lanes.get(one.endpoint_id)
+            if lane is not None:
+                lane.cautious = one.is_suspect
         self._dispatcher.offer_all(
             Delivery(one.message, one.endpoint_id, node.epoch, kind=one.kind, number=one.attempts + 1, has_row=True)
             for one in claimed

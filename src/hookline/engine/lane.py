@@ -41,6 +41,7 @@ class Lane:
         "_options",
         "answer_ms",
         "app_id",
+        "cautious",
         "doubted",
         "endpoint_id",
         "failing_since_ms",
@@ -78,6 +79,7 @@ class Lane:
         self.quiet_since_s = 0.0  # monotonic: the last answer, or the first start since nothing was in flight
         self.updated_at_ms: int | None = None  # of the endpoint, as we last saw it
         self.doubted = False  # the database says open, we have no reason to think so
+        self.cautious = False  # its last claim was a suspect: nothing is claimed now that could not be sent at once
         self.waiting = False  # is in the dispatcher's circle, or waits for a timer
 
     def brisk(self, now_s: float) -> bool:
@@ -133,6 +135,8 @@ class Lane:
         """How many claimed deliveries it can take now."""
         if not self.sends(now_ms):
             return 0
+        if self.cautious:
+            return 1 if not self.queue and self.in_flight < self.limit else 0
         if self.ordered:
             return self._options.ordered_room if not self.in_flight and not self.queue else 0
         if self.state is LaneState.HALF_OPEN:

@@ -7,6 +7,7 @@ attempts, and house-keeping of `pending` (deliveries that left memory, leases gi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -126,6 +127,9 @@ class CommitResult(msgspec.Struct, frozen=True):
     taken: frozenset[int] = frozenset()
 
 
+SUSPECT_AFTER: Final = 2  # rescues without a recorded attempt; one less than make poison
+
+
 class Claimed(msgspec.Struct, frozen=True):
     """A delivery that is now leased to this node. `attempts` were made before; `rescues` without a recorded attempt."""
 
@@ -136,6 +140,22 @@ class Claimed(msgspec.Struct, frozen=True):
     rescues: int
     sequence: int | None
     due_at_ms: int
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether two nodes died that had it: perhaps because of it, perhaps it only waited for its turn there."""
+        return self.rescues >= SUSPECT_AFTER
+
+
+def count_claimable(rescues: Sequence[int]) -> int:
+    """How many rows of one lane may be claimed at once: those before the first suspect, or that alone.
+
+    A suspect that waited behind others when its next node died would become poison without ever having been sent.
+    """
+    for index, count in enumerate(rescues):
+        if count >= SUSPECT_AFTER:
+            return max(1, index)
+    return len(rescues)
 
 
 class DueLane(msgspec.Struct, frozen=True):

@@ -7,12 +7,13 @@ lanes locked (those that somebody else has are left for the next time) -> rows l
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any, Final
 
 import asyncpg
 
 from hookline.model import Kind
-from hookline.store.changes import Claimed, DueLane, LaneHealth, NodeLease, Want
+from hookline.store.changes import Claimed, DueLane, LaneHealth, NodeLease, Want, count_claimable
 from hookline.store.postgres.base import PostgresBase, await_own_transactions, columns, hold_fence
 from hookline.store.postgres.connections import Connection
 from hookline.store.queries import load_queries
@@ -76,7 +77,7 @@ class Claiming(PostgresBase):
         lanes = await self._leave_leased(connection, node, lanes)
         rows: list[asyncpg.Record] = []
         if lanes:
-            rows = await self._lease_rows(connection, node, lanes, now_ms)
+            rows = await self._leave_suspects(connection, node, await self._lease_rows(connection, node, lanes, now_ms))
             leased.extend(rows)
         claimed = await self._load(connection, rows)
         if locked:
@@ -120,6 +121,21 @@ class Claiming(PostgresBase):
             rows += await connection.fetch(_SQL["claim_sequence"], node.node_id, node.epoch, *_wants(left), now_ms)
         # In each lane: what has no place in a sequence by due time, then the sequence.
         return sorted(rows, key=lambda row: (row["endpoint_id"], row["sequence"] or 0, row["due_at_ms"]))
+
+    async def _leave_suspects(
+        self, connection: Connection, node: NodeLease, rows: list[asyncpg.Record]
+    ) -> list[asyncpg.Record]:
+        """What of the rows may be claimed at once; the others are freed again, in the same transaction."""
+        kept: list[asyncpg.Record] = []
+        left: list[tuple[Any, ...]] = []
+        for _, group in groupby(rows, key=lambda row: row["endpoint_id"]):
+            lane = list(group)
+            count = count_claimable([row["rescues"] for row in lane])
+            kept += lane[:count]
+            left += [(row["message_id"], row["endpoint_id"], row["kind"]) for row in lane[count:]]
+        if left:
+            await connection.execute(_SQL["free_unsure"], *columns(sorted(left), 3), node.node_id, node.epoch)
+        return kept
 
     async def _load(self, connection: Connection, rows: list[asyncpg.Record]) -> list[Claimed]:
         if not rows:

@@ -9,7 +9,7 @@ import orjson
 
 from hookline.model import Kind
 from hookline.store import records
-from hookline.store.changes import Claimed, DueLane, LaneHealth, NodeLease, Want
+from hookline.store.changes import Claimed, DueLane, LaneHealth, NodeLease, Want, count_claimable
 from hookline.store.queries import load_queries
 
 _SQL = load_queries("sqlite", "lanes")
@@ -89,10 +89,11 @@ def claim(
         if want.room <= 0:
             continue
         if want.ordered:
-            found += _claim_in_order(connection, node, want, now_ms, clock_ms)
+            claimed = _claim_in_order(connection, node, want, now_ms, clock_ms)
         else:
             rows = connection.execute(_SQL["select_by_due"], (want.endpoint_id, now_ms, want.room))
-            found += [_claimed(row) for row in rows]
+            claimed = [_claimed(row) for row in rows]
+        found += claimed[: count_claimable([one.rescues for one in claimed])]
     connection.executemany(
         _SQL["lease_row"],
         [(node.node_id, node.epoch, one.message.id, one.endpoint_id, one.kind._value_) for one in found],

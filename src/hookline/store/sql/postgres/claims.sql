@@ -138,7 +138,7 @@ UPDATE hookline_lanes l SET lease_node = NULL, lease_epoch = NULL
 FROM held WHERE l.endpoint_id = held.endpoint_id;
 
 -- name: free_unsure
--- Rows that a claim leased whose answer was lost: nobody has them in memory.
+-- Rows that a claim leased whose answer was lost, so that nobody has them in memory; or that it should leave for later.
 UPDATE hookline_pending p SET lease_node = NULL, lease_epoch = NULL
 FROM unnest($1::text[], $2::text[], $3::text[]) AS u (message_id, endpoint_id, kind)
 WHERE p.message_id = u.message_id AND p.endpoint_id = u.endpoint_id AND p.kind = u.kind
