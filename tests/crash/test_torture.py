@@ -15,6 +15,7 @@ from support.torture.ledger import Ledger, Sent, Target, digest_of
 from support.torture.publisher import make_payload
 from support.torture.runs import (
     Run,
+    plan_crash_loop,
     plan_lost_answers,
     plan_rescue_at_once,
     plan_return_after_lease,
@@ -56,6 +57,11 @@ async def test_named_crash_points(database, tmp_path):
     runs = plan_scenarios(database, seed=11, times=1)[: len(scenarios.POINTS)]
     steps = tuple(step for run in runs for step in run.steps)
     await carry_out(Run("all points", runs[0].options, steps), tmp_path)
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+async def test_node_that_crashes_in_a_loop(database, tmp_path):
+    await carry_out(plan_crash_loop(database, seed=5), tmp_path)
 
 
 async def test_commit_whose_answer_is_lost(tmp_path):

@@ -49,9 +49,14 @@ def plan_scenarios(database: str, seed: int, times: int = 3) -> list[Run]:
         Run(point, Options(database, nodes, seed), (partial(scenarios.die_at, point=point),) * times)
         for point in scenarios.POINTS
     ]
+    points.append(plan_crash_loop(database, seed))
     if database == "sqlite":
         return points
     return [*points, plan_lost_answers(seed), plan_rescue_at_once(seed), plan_return_after_lease(seed, times)]
+
+
+def plan_crash_loop(database: str, seed: int) -> Run:
+    return Run("a node that crashes in a loop", Options(database, 1, seed), (scenarios.crash_in_a_loop,))
 
 
 def plan_lost_answers(seed: int, times: int = COMMIT_ANSWERS_LOST) -> Run:

@@ -8,6 +8,7 @@ back from the dead, several that take over from one at the same moment.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from support.tcp_proxy import Fate
 from support.torture.ledger import Recovery
@@ -25,6 +26,8 @@ RESCUES = frozenset({"during_rescue", "after_rescue_step"})
 # A lease, the round in which others notice, and the time for which PostgreSQL lets a frozen node hold its row (15 s).
 TAKEN_OVER_TIMEOUT_S = 40.0
 EVENT_TIMEOUT_S = 30.0
+LIVES = 6  # in a crash loop; more than a delivery may lose before it is given up as poison
+BACKLOG = 40
 
 
 async def die_at(world: World, point: str) -> None:
@@ -39,6 +42,28 @@ async def die_at(world: World, point: str) -> None:
     await victim.await_death()
     world.ledger.begin_recovery()
     await world.start_nodes()
+
+
+async def crash_in_a_loop(world: World) -> None:
+    """Kill the only node each time it has just begun with a slow endpoint's backlog: those behind must not suffer."""
+    ledger = world.ledger
+    publisher = world.add_publisher(f"chores{len(ledger.sent)}", ("chore.queued",), pause_s=0.01, keyed=True)
+    await ledger.until(lambda: _count(ledger.acked.values(), world, "chore.queued") >= BACKLOG, EVENT_TIMEOUT_S)
+    publisher.stop()
+    for _ in range(LIVES):
+        begun = _count_arrivals(world, "sluggish")
+        assert await ledger.until(lambda begun=begun: _count_arrivals(world, "sluggish") > begun, TAKEN_OVER_TIMEOUT_S)
+        ledger.begin_recovery()
+        await world.nodes[0].kill()
+        await world.nodes[0].start()
+
+
+def _count(numbers: Iterable[int], world: World, event_type: str) -> int:
+    return sum(world.ledger.sent[number].event_type == event_type for number in numbers)
+
+
+def _count_arrivals(world: World, target: str) -> int:
+    return sum(count for (_, name), count in world.ledger.arrivals.items() if name == target)
 
 
 async def lose_commit_answer(world: World) -> None:

@@ -34,6 +34,7 @@ TARGETS = (
     Target("flaky", event_types=EVENT_TYPES, faults=0.25),
     Target("slow", event_types=("order.created", "step.taken"), slow_s=0.4),
     Target("ordered", event_types=("step.taken",), ordered=True, faults=0.1),
+    Target("sluggish", event_types=("chore.queued",), ordered=True, slow_s=0.6),
 )
 # Enough for two bad answers and for the attempts that crashes cost, and over soon.
 RETRY_SCHEDULE_S = "0.2,0.3,0.5,0.5,1,1,1,2,2,2,2,2"
@@ -148,10 +149,11 @@ class World:
         kinds = [(("order.created", "order.paid"), keyed) for keyed in (True, False, True, False)]
         pause_s = len(kinds) / self.options.rate
         for number, (event_types, keyed) in enumerate(kinds):
-            self._add_publisher(f"bulk{number}", event_types, pause_s=pause_s, keyed=keyed)
-        self._add_publisher("steps", ("step.taken",), pause_s=0.1, keyed=True)
+            self.add_publisher(f"bulk{number}", event_types, pause_s=pause_s, keyed=keyed)
+        self.add_publisher("steps", ("step.taken",), pause_s=0.1, keyed=True)
 
-    def _add_publisher(self, name: str, event_types: tuple[str, ...], *, pause_s: float, keyed: bool) -> None:
+    def add_publisher(self, name: str, event_types: tuple[str, ...], *, pause_s: float, keyed: bool) -> Publisher:
+        """Let one more publisher send, until it or everything is stopped."""
         publisher = Publisher(
             self.ledger,
             name,
@@ -165,6 +167,7 @@ class World:
         )
         self.publishers.append(publisher)
         self._tasks.append(asyncio.create_task(publisher.run(), name=name))
+        return publisher
 
     # For those who torture
 
@@ -237,11 +240,8 @@ class World:
         return report
 
     async def _fate_of(self, message_id: str, target: str) -> str:
-        """What the server knows of a delivery that did not arrive."""
+        """What the server knows of a message that did not arrive at some target."""
         answer = await self.ask("GET", f"{self._app_path}/attempt/msg/{message_id}?limit=50")
-        attempts = [
-            {name: one.get(name) for name in ("status", "reason", "attemptNumber", "final", "url")}
-            for one in answer.json().get("data", [])
-            if one["url"].endswith(f"/{target}")
-        ]
-        return f"{message_id} for {target}: {attempts}"
+        names = ("url", "statusText", "reason", "attemptNumber", "final")
+        attempts = [{name: one.get(name) for name in names} for one in answer.json().get("data", [])]
+        return f"{message_id}, owed to {target}: {attempts}"
