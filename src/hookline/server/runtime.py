@@ -90,6 +90,10 @@ class Runtime:
         """The largest request: a payload with something around it."""
         return self.settings.max_payload_bytes + ENVELOPE_BYTES
 
+    def link(self, path: str) -> str:
+        """The address of a path as others reach it, built from the public URL."""
+        return self.settings.public_url + path
+
     async def start(self) -> None:
         """Bring the schema up, open the store, start the engine.
 

@@ -149,7 +149,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8071, ge=0, le=65_535)
     """The TCP port to listen on; 0 lets the system choose. PORT is read as well."""
     public_url: Annotated[str, BeforeValidator(_read_url)] = Field(default_factory=_default_public_url)
-    """How others reach this server; links in answers begin with it. By default http://HOST:PORT."""
+    """How others reach this server; links and Location headers begin with it. By default http://HOST:PORT."""
     role: Annotated[Role, BeforeValidator(_lower)] = Role.ALL
     """What this node does: all, api (accepts, does not deliver) or worker (delivers)."""
     default_org: str = Field(default=DEFAULT_ORG, pattern=r"^org_[A-Za-z0-9_-]{1,64}$")

@@ -44,7 +44,9 @@ async def create_application(
     get_if_exists: Annotated[bool, Query(description="Answer with the application that has this uid.")] = False,
 ) -> ApplicationOut:
     application, created = await runtime.applications.create(caller, _form(body), get_if_exists=get_if_exists)
-    if not created:
+    if created:
+        response.headers["location"] = runtime.link(f"/api/v1/app/{application.id}")
+    else:
         response.status_code = status.HTTP_200_OK
     return render_application(application)
 
@@ -64,6 +66,7 @@ async def update_application(
     except NotFoundError:
         application, _ = await runtime.applications.create(caller, _form(body))
         response.status_code = status.HTTP_201_CREATED
+        response.headers["location"] = runtime.link(f"/api/v1/app/{application.id}")
         return render_application(application)
     return render_application(await runtime.applications.update(caller, application, _form(body)))
 

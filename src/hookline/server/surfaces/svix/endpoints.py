@@ -8,6 +8,7 @@ from fastapi import APIRouter, Response, status
 
 from hookline.model import ids
 from hookline.server.routing import BEARER, AuthenticatedRoute, RuntimeDep, Scope
+from hookline.server.runtime import Runtime
 from hookline.server.surfaces.svix.endpoint_body import read_created, read_patched, read_replaced
 from hookline.server.surfaces.svix.paging import DEFAULT_LIMIT, Iterator, Limit, Order, iterators, read_page
 from hookline.server.surfaces.svix.rendering import render_endpoint
@@ -23,6 +24,7 @@ from hookline.server.surfaces.svix.shapes import (
     SecretRotateIn,
 )
 from hookline.services import SENSITIVE_HEADERS, NotFoundError, public_form
+from hookline.store import AppScope
 
 router = APIRouter(
     prefix="/app/{app_id}/endpoint", tags=["Endpoint"], route_class=AuthenticatedRoute, dependencies=[BEARER]
@@ -45,8 +47,14 @@ async def list_endpoints(
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, operation_id="v1.endpoint.create")
-async def create_endpoint(runtime: RuntimeDep, scope: Scope, body: EndpointIn) -> EndpointOut:
-    return render_endpoint(await runtime.endpoints.create(scope, read_created(body)))
+async def create_endpoint(runtime: RuntimeDep, scope: Scope, body: EndpointIn, response: Response) -> EndpointOut:
+    return await _create(runtime, scope, body, response)
+
+
+async def _create(runtime: Runtime, scope: AppScope, body: EndpointIn, response: Response) -> EndpointOut:
+    endpoint = await runtime.endpoints.create(scope, read_created(body))
+    response.headers["location"] = runtime.link(f"/api/v1/app/{endpoint.app_id}/endpoint/{endpoint.id}")
+    return render_endpoint(endpoint)
 
 
 @router.get("/{endpoint_id}", operation_id="v1.endpoint.get")
@@ -61,7 +69,7 @@ async def update_endpoint(
     """Replace an endpoint, or create it. Secret, headers and what Svix does not know stay unless they are given."""
     if await runtime.endpoints.find(scope, endpoint_id) is None:
         response.status_code = status.HTTP_201_CREATED
-        return render_endpoint(await runtime.endpoints.create(scope, read_created(body)))
+        return await _create(runtime, scope, body, response)
     updated = await runtime.endpoints.update(scope, endpoint_id, lambda endpoint: read_replaced(endpoint, body))
     return render_endpoint(updated)
 
