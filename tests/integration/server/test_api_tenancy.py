@@ -126,6 +126,40 @@ def test_ids_of_another_do_not_work_in_ones_own_application(
     assert owner.photograph() == before
 
 
+def test_a_pair_of_which_one_is_anothers_does_not_work(tenant: Tenant, neighbour: Tenant, receiver: Receiver) -> None:
+    """In one's own application, with one's own message and another's endpoint, and the other way round."""
+    owner = Owner(tenant, receiver, "victim")
+    for mine in (Owner(neighbour, receiver, "stranger"), Owner(tenant, receiver, "sibling")):
+        app = f"/app/{mine.app_id}"
+        for endpoint in (owner.endpoint_id, "victim-ep"):
+            assert mine.http.post(f"{app}/msg/{mine.msg_id}/endpoint/{endpoint}/resend").status_code == 404
+            assert mine.http.get(f"{app}/attempt/msg/{mine.msg_id}?endpoint_id={endpoint}").status_code == 404
+        for message in (owner.msg_id, "victim-evt"):
+            assert mine.http.post(f"{app}/msg/{message}/endpoint/{mine.endpoint_id}/resend").status_code == 404
+            assert mine.http.get(f"{app}/msg/{message}/attempt/{mine.attempt_id}").status_code == 404
+        assert mine.http.get(f"{app}/msg/{mine.msg_id}/attempt/{owner.attempt_id}").status_code == 404
+    assert receiver.arrived.empty()
+
+
+def test_anothers_iterators_lead_to_nothing_of_theirs(tenant: Tenant, neighbour: Tenant, receiver: Receiver) -> None:
+    owner = Owner(tenant, receiver, "victim")
+    for mine in (Owner(neighbour, receiver, "stranger"), Owner(tenant, receiver, "sibling")):
+        app = f"/app/{mine.app_id}"
+        lists = {
+            f"{app}/endpoint": (owner.endpoint_id, mine.endpoint_id),
+            f"{app}/msg": (owner.msg_id, mine.msg_id),
+            f"{app}/attempt/msg/{mine.msg_id}": (owner.attempt_id, mine.attempt_id),
+            f"{app}/attempt/endpoint/{mine.endpoint_id}": (owner.attempt_id, mine.attempt_id),
+            f"{app}/msg/{mine.msg_id}/endpoint": (owner.endpoint_id, mine.endpoint_id),
+        }
+        for path, (theirs, own) in lists.items():
+            for iterator in (theirs, f"-{theirs}"):
+                page = mine.http.get(f"{path}?iterator={iterator}").json()
+                assert {item["id"] for item in page["data"]} <= {own}, path
+    pages = [neighbour.http.get(f"/app?iterator={sign}{owner.app_id}").json()["data"] for sign in ("", "-")]
+    assert owner.app_id not in {item["id"] for page in pages for item in page}
+
+
 def test_nobody_comes_in_without_a_token(tenant: Tenant, receiver: Receiver) -> None:
     owner = Owner(tenant, receiver, "victim")
     before = owner.photograph()

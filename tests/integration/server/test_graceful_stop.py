@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import threading
 from pathlib import Path
 from typing import Any
 
+from hookline.server.run import build_server
+from hookline.server.runtime import Runtime
 from support.server import Receiver, RunningServer, Tenant, settings_for
+from support.wire import Wire, request
 
 
 def test_what_is_in_flight_ends_before_the_server_does(tmp_path: Path, receiver: Receiver) -> None:
@@ -52,3 +58,74 @@ def attempts_after_restart(directory: Path, before: Tenant, app_id: str, msg_id:
                 break
         tenant.close()
     return found
+
+
+def test_a_stop_under_load_loses_nothing_that_was_accepted(tmp_path: Path) -> None:
+    """Every request gets an answer, or its connection ends; what was answered with 202 is there after the restart."""
+    accepted: set[str] = set()
+    statuses: set[int] = set()
+    enough = threading.Event()
+    with RunningServer(settings_for(tmp_path)) as server:
+        tenant = Tenant(server)
+        app_id = tenant.http.post("/app", json={"name": "App"}).json()["id"]
+        tenant.close()
+        authorization = ("authorization", f"Bearer {tenant.token}")
+
+        def send(caller: int) -> None:
+            with Wire(server.port) as wire, contextlib.suppress(OSError):
+                for round_number in range(100_000):
+                    names = [f"e-{caller}-{round_number}-{number}" for number in range(3)]
+                    bodies = [b'{"eventType":"a.b","payload":{},"eventId":"%b"}' % name.encode() for name in names]
+                    target = f"/api/v1/app/{app_id}/{('msg', '%6dsg')[round_number % 4 == 3]}"
+                    wire.send(b"".join(request("POST", target, [authorization], body) for body in bodies))
+                    answers = wire.answers(3)  # a server that neither answers nor closes makes this time out
+                    statuses.update(answer.status for answer in answers)
+                    accepted.update(answer.json["eventId"] for answer in answers if answer.status == 202)
+                    if len(accepted) > 300:
+                        enough.set()
+                    if wire.closed:
+                        return
+
+        callers = [threading.Thread(target=send, args=(number,)) for number in range(6)]
+        for caller in callers:
+            caller.start()
+        assert enough.wait(60)
+        server.begin_stop()
+        for caller in callers:
+            caller.join(20)
+            assert not caller.is_alive(), "a request was left without an answer on an open connection"
+    assert statuses <= {202, 503}
+    with RunningServer(settings_for(tmp_path)) as server:
+        client = Tenant(server)
+        http = client.http_with(tenant.token)
+        kept: set[str] = set()
+        iterator = ""
+        while True:
+            page = http.get(f"/app/{app_id}/msg?limit=250{iterator}").json()
+            kept |= {message["eventId"] for message in page["data"]}
+            iterator = f"&iterator={page['iterator']}"
+            if page["done"]:
+                break
+        client.close()
+    assert accepted <= kept
+
+
+async def test_ready_is_said_when_callers_are_let_in_and_not_before(tmp_path: Path) -> None:
+    async with Runtime(settings_for(tmp_path, port=0)) as runtime:
+        for stopped_before in (False, True):
+            server = build_server(runtime)
+            said: list[bool] = []
+            server.on_started = lambda server=server, said=said: said.append(server.servers[0].is_serving())
+            if stopped_before:
+                server.stop()
+            serving = asyncio.create_task(server.serve())
+            while not said and not serving.done():
+                await asyncio.sleep(0)
+            if not stopped_before:
+                reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+                writer.write(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
+                assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+                writer.close()
+            server.stop()
+            await serving
+            assert said == ([] if stopped_before else [True])
