@@ -173,13 +173,21 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_bytes = self._discarded_bytes = 0
 
     def on_url(self, url: bytes) -> None:
-        self._count_head(len(url))
-        super().on_url(url)
+        self._head_bytes += len(url)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise HeadTooLongError
+        self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count_head(len(name) + len(value) + HEADER_OVERHEAD_BYTES)
+        # In place of uvicorn's, not around it: this runs for every header of every message.
+        self._head_bytes += len(name) + len(value) + HEADER_OVERHEAD_BYTES
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise HeadTooLongError
         if self._in_head:  # behind a chunked body, these are trailers: they must not pass for headers
-            super().on_header(name, value)
+            name = name.lower()
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self.end_head()
@@ -211,11 +219,6 @@ class GuardedProtocol(HttpToolsProtocol):
     def end_message(self) -> None:
         self._receiving = False
         self._unread_bytes = 0
-
-    def _count_head(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > MAX_HEAD_BYTES:
-            raise HeadTooLongError
 
     # Refusals
 

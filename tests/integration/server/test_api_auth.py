@@ -13,7 +13,7 @@ import jwt
 import pytest
 
 from hookline.model import ApiKey
-from hookline.services import NewKey
+from hookline.services import AuthenticationError, NewKey
 from hookline.services.keys import hash_key
 from support.server import RunningServer, Tenant, new_org
 
@@ -206,3 +206,15 @@ def test_no_key_is_kept_in_clear(tenant: Tenant) -> None:
     [stored] = tenant.server.call(tenant.server.runtime.keys.list_keys(tenant.org_id))
     assert made.text not in repr(stored)
     assert made.text.endswith(stored.hint)
+
+
+def test_what_is_found_wrong_is_forgotten_at_once(tenant: Tenant) -> None:
+    """A busy caller is looked up again before its time is over; when that fails, nothing of it is remembered."""
+    runtime = tenant.server.runtime
+    made = tenant.server.call(runtime.keys.create(tenant.org_id, name="k"))
+    assert tenant.http_with(made.text).get("/app").status_code == 200
+    assert runtime.authenticator.remembered(made.text) is not None
+    tenant.server.call(runtime.keys.revoke(tenant.org_id, made.key.id))
+    with pytest.raises(AuthenticationError):
+        tenant.server.call(runtime.authenticator.authenticate_anew(made.text))
+    assert runtime.authenticator.remembered(made.text) is None

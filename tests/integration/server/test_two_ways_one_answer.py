@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import itertools
 import re
+import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -67,6 +69,8 @@ def both(tenant: Tenant, app_id: str, build: Any, *, query: str = "") -> tuple[A
     return found[0], found[1]
 
 
+TOKEN_AGAIN = ("x-stands-for", "the token")
+
 SHAPES: dict[str, tuple[list[tuple[str, str]], bytes, str]] = {
     "plain": ([], BODY, ""),
     "slash": ([], BODY, "/"),
@@ -92,6 +96,7 @@ SHAPES: dict[str, tuple[list[tuple[str, str]], bytes, str]] = {
     "other type": ([("content-type", "text/plain")], BODY, ""),
     "encoded": ([("content-encoding", "gzip")], b"\x1f\x8b\x08", ""),
     "two callers": ([("authorization", "Bearer nonsense")], BODY, ""),
+    "two callers, the first wrong": ([("authorization", "Bearer nonsense"), TOKEN_AGAIN], BODY, ""),
     "close": ([("connection", "close")], BODY, ""),
     "delayed": ([], b'{"eventType":"a.b","payload":{},"deliverAt":"2030-01-01T00:00:00Z"}', ""),
     "bad uid": ([], b'{"eventType":"a.b","payload":{},"eventId":"msg_x"}', ""),
@@ -106,13 +111,15 @@ def test_the_same_request(tenant: Tenant, app_id: str, shape: str) -> None:
 
     def build(path: str) -> list[bytes]:
         stated = authorized(tenant, *headers)
+        if TOKEN_AGAIN in stated:
+            stated = [*headers[:-1], stated[0]]
         if not body:
             stated.append(("content-length", "0"))
         return [request("POST", path + slash, stated, body)]
 
     hot, long = both(tenant, app_id, build, query=query)
     assert essence(hot) == essence(long)
-    assert went_hot(hot) is (shape not in {"two keys", "two callers"})
+    assert went_hot(hot) is (shape not in {"two keys", "two callers", "two callers, the first wrong"})
 
 
 @pytest.mark.parametrize("split", ["whole", "byte by byte", "chunked", "chunk a byte", "trailers"])
@@ -254,7 +261,7 @@ def test_a_caller_that_is_gone_before_the_answer(tenant: Tenant, app_id: str) ->
 
 
 def test_a_caller_that_reads_no_answers_is_not_served_for_ever(tenant: Tenant, app_id: str) -> None:
-    """Thousands of requests, no answer read: the server stops reading, and holds no more than its buffers."""
+    """Thousands of requests at once, no answer read: the server stops reading, and holds no more than its buffers."""
     warm(tenant, app_id)
     body = b'{"eventType":"a.b","payload":{"a":"%b"}}' % (b"x" * 20_000)
     content = request("POST", f"/api/v1/app/{app_id}/{HOT}", authorized(tenant), body)
@@ -262,3 +269,24 @@ def test_a_caller_that_reads_no_answers_is_not_served_for_ever(tenant: Tenant, a
         wire.socket.settimeout(1.0)
         with pytest.raises(TimeoutError):
             wire.send(*[content] * 4_000)
+
+
+def test_a_caller_that_reads_no_answers_but_waits_for_each(tenant: Tenant, app_id: str) -> None:
+    """The same at a leisurely pace, so that nothing is ever pipelined: it must not fill the server's memory either."""
+    warm(tenant, app_id)
+    body = b'{"eventType":"a.b","payload":{"a":"%b"}}' % (b"x" * 100_000)
+    content = request("POST", f"/api/v1/app/{app_id}/{HOT}", authorized(tenant), body)
+    ingested = tenant.server.runtime.engine.stats.ingested
+    most, accepted_all = 300, True
+    with Wire(tenant.server.port) as wire:
+        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        for _ in range(most):
+            before = ingested["accepted"]
+            wire.send(content)
+            until = time.monotonic() + 2
+            while ingested["accepted"] == before and time.monotonic() < until:
+                time.sleep(0.001)
+            if ingested["accepted"] == before:
+                accepted_all = False
+                break
+    assert not accepted_all
