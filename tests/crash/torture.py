@@ -77,7 +77,8 @@ def _carry_out(console: Console, run: Run) -> Report:
 
 def _draw_table(run: Run, report: Report, took_s: float) -> Table:
     options = run.options
-    table = Table("", "", title=f"{run.name} ({options.database}, nodes: {options.nodes})", show_header=False)
+    title = f"{run.name} ({options.database}, nodes: {options.nodes})"
+    table = Table("", "", title=title, show_header=False, min_width=len(title))
     rows: dict[str, object] = {
         "rounds": len(run.steps),
         "messages acknowledged": report.acked,
@@ -90,8 +91,8 @@ def _draw_table(run: Run, report: Report, took_s: float) -> Table:
         "out of order": report.out_of_order,
         "duplicates": report.duplicates,
         "messages arrived unacknowledged": report.unacked_arrivals,
-        "refused (503, 507)": report.refused,
-        "unanswered": report.unanswered,
+        "requests refused (503, 507)": report.refused,
+        "requests unanswered": report.unanswered,
         "checked by the other package": report.judged_by_other,
         "nodes that ended by themselves": report.self_ended,
         "accepting again, s (p50, max)": _describe(report.accepting_s),

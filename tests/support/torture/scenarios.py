@@ -26,8 +26,8 @@ RESCUES = frozenset({"during_rescue", "after_rescue_step"})
 # A lease, the round in which others notice, and the time for which PostgreSQL lets a frozen node hold its row (15 s).
 TAKEN_OVER_TIMEOUT_S = 40.0
 EVENT_TIMEOUT_S = 30.0
-LIVES = 6  # in a crash loop; more than a delivery may lose before it is given up as poison
-BACKLOG = 40
+LIVES = 5  # in a crash loop; more than a delivery may lose before it is given up as poison
+BACKLOG = 25
 
 
 async def die_at(world: World, point: str) -> None:
