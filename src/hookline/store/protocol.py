@@ -231,6 +231,7 @@ class EngineStore(Protocol):
 
         Unordered: by due time, `SKIP LOCKED`. Ordered: take or keep the lane's lease, then rows by sequence from the
         head on, stopping at the first one that is leased or not yet due; none if another live node has the lane.
+        Of each lane no more than `count_claimable` says: a suspect comes alone, and what is behind it stays free.
         """
         ...
 
