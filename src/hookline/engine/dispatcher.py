@@ -33,12 +33,11 @@ from hookline.engine.lease import Lease
 from hookline.engine.options import EngineOptions
 from hookline.engine.routing import Route, Routing
 from hookline.errors import HooklineError
-from hookline.model import Kind
+from hookline.model import MANUAL_NUMBER, Kind
 from hookline.signatures import SignatureError
 
 log = logging.getLogger("hookline.engine.dispatcher")
 
-MANUAL_NUMBER = -1  # what an attempt that somebody asked for counts as
 AGAIN_MS = 1_000  # after a mishap of our own, a delivery waits so long
 
 Answer = Response | Failure

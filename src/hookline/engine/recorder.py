@@ -17,13 +17,23 @@ from hookline.clock import Clock
 from hookline.egress import SENTENCES, Failure, Reason, Response
 from hookline.engine.committer import Committer
 from hookline.engine.delivery import Delivery
-from hookline.engine.dispatcher import MANUAL_NUMBER
 from hookline.engine.lane import Lane
 from hookline.engine.options import EngineOptions
 from hookline.engine.routing import Route
 from hookline.engine.stats import Stats
 from hookline.engine.work import WaitingOutcome, WaitingSpill
-from hookline.model import Answer, Attempt, AttemptStatus, Decision, Effect, Kind, RetryPolicy, Verdict, decide
+from hookline.model import (
+    MANUAL_NUMBER,
+    Answer,
+    Attempt,
+    AttemptStatus,
+    Decision,
+    Effect,
+    Kind,
+    RetryPolicy,
+    Verdict,
+    decide,
+)
 from hookline.model.ids import ATTEMPT, new_id
 from hookline.model.policy import ONE_ATTEMPT, Random
 from hookline.store.changes import DeliveryKey, Disable, Spill

@@ -11,6 +11,7 @@ from hookline.model.delivery import (
     state_of_pending,
 )
 from hookline.model.entities import (
+    MANUAL_NUMBER,
     ApiKey,
     Application,
     Attempt,
@@ -27,6 +28,7 @@ from hookline.model.retry_after import parse_retry_after
 
 __all__ = [
     "ENDS",
+    "MANUAL_NUMBER",
     "SVIX_STATUS",
     "SVIX_STATUS_TEXT",
     "TRANSITIONS",

@@ -120,6 +120,9 @@ class Kind(StrEnum):
     MANUAL = "manual"
 
 
+MANUAL_NUMBER = -1  # what an attempt that somebody asked for has instead of a number
+
+
 class AttemptStatus(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"

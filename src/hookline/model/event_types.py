@@ -10,8 +10,3 @@ _EVENT_TYPE = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 
 def is_event_type(text: str) -> bool:
     return len(text) <= MAX_EVENT_TYPE_LENGTH and _EVENT_TYPE.fullmatch(text) is not None
-
-
-def is_event_type_filter(text: str) -> bool:
-    """An event type, a glob at the end (`order.*`), or `*` for all."""
-    return text == "*" or is_event_type(text.removesuffix(".*"))

@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 
-from hookline.model import Attempt, AttemptStatus, Kind
+from hookline.model import MANUAL_NUMBER, Attempt, AttemptStatus, Kind
 from hookline.model.ids import ATTEMPT, new_id
 from hookline.store.postgres.base import columns, copy_rows
 from hookline.store.postgres.committing import ATTEMPT_COLUMNS
@@ -20,8 +20,6 @@ from hookline.store.records import attempt_to_row
 
 _COMMIT = load_queries("postgres", "commit")
 _RESCUE = load_queries("postgres", "rescue")
-
-MANUAL_NUMBER = -1
 
 LaneTouch = tuple[str, str, int | None, int]
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 
-from hookline.model import Attempt, AttemptStatus, Kind
+from hookline.model import MANUAL_NUMBER, Attempt, AttemptStatus, Kind
 from hookline.model.ids import ATTEMPT, new_id
 from hookline.store import records
 from hookline.store.queries import load_queries
 
 _INSERT_ATTEMPT = load_queries("sqlite", "commit")["insert_attempt"]
-_MANUAL_NUMBER = -1
 
 DETAILS = {
     "endpoint_deleted": "No request was made: the endpoint was deleted.",
@@ -46,7 +45,7 @@ class Ends:
             message_id=message_id,
             endpoint_id=endpoint_id,
             kind=Kind(kind),
-            number=_MANUAL_NUMBER if kind == Kind.MANUAL else attempts + 1,
+            number=MANUAL_NUMBER if kind == Kind.MANUAL else attempts + 1,
             url="",
             status=status,
             final=True,
