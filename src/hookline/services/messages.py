@@ -221,10 +221,3 @@ def _payload_problem(payload: bytes) -> str | None:
     except orjson.JSONDecodeError as error:
         return f"The payload is not valid JSON: {error.msg if is_text(error.msg) else 'it cannot be read'}."
     return None if isinstance(value, dict) else "The payload must be a JSON object."
-
-
-def check_payload(payload: bytes) -> None:
-    """Raises InvalidError unless this is a JSON object."""
-    problem = _payload_problem(payload)
-    if problem is not None:
-        raise invalid("payload", problem, "json_invalid")
