@@ -6,7 +6,7 @@ import anyio
 import msgspec
 import pytest
 
-from hookline.model import ApiKey, EndpointStatus
+from hookline.model import ApiKey, BearerAuth, ClientCertificate, EndpointStatus, Extras, OAuth2Auth
 from hookline.model.ids import API_KEY
 from hookline.store import AppScope, ChangedMeanwhileError, ConflictError, Disable, OrgScope, Page, StoreError
 from support.store import DAY, FULL_ENDPOINT, NOW, World, application, endpoint, message, new_id
@@ -91,6 +91,26 @@ async def test_endpoints_come_back_as_they_went_in(world):
     assert await world.store.get_endpoint(world.scope, "billing") == full
     assert (await world.store.list_endpoints(world.scope, Page(ascending=True))).rows == [full, bare, empty]
     assert (await world.store.load_routing(world.app.id))[1] == [full, bare, empty]
+
+
+@pytest.mark.parametrize(
+    "extras",
+    [
+        Extras(order_key="customer.id", transform="{id: id}", ca_pem="PEM"),
+        Extras(
+            filter={"data.amount": {">": 100}}, auth=OAuth2Auth("https://a.example/t", "me", "s", "x", True, {"a": "b"})
+        ),
+        Extras(auth=BearerAuth("t"), client_certificate=ClientCertificate("cert", "key")),
+    ],
+)
+async def test_what_few_endpoints_want_comes_back_and_goes(world, extras):
+    wishing = await world.store.create_endpoint(endpoint(world.app.id, extras=extras))
+    assert (await world.store.get_endpoint(world.scope, wishing.id)).extras == extras
+    plain = msgspec.structs.replace(wishing, extras=Extras())
+    await world.store.update_endpoint(plain)
+    assert await world.store.get_endpoint(world.scope, wishing.id) == plain
+    await world.store.update_endpoint(wishing)
+    assert wishing in (await world.store.load_routing(world.app.id))[1]
 
 
 async def test_an_endpoints_update_replaces_everything_but_owner_and_birth(world):
@@ -327,7 +347,7 @@ async def test_an_api_keys_update_changes_nothing_else(store):
 async def test_no_secret_stands_in_the_rows(world, database):
     one = await world.endpoint(**FULL_ENDPOINT)
     raw = repr(await database.fetch("SELECT * FROM hookline_endpoints")).encode()
-    for secret in (*(secret.key for secret in one.secrets), "s3cret", "Authorization"):
+    for secret in (*(secret.key for secret in one.secrets), "s3cret", "Authorization", "hush"):
         assert secret.encode() not in raw
     assert b"https://example.com/hook" in raw
 

@@ -9,9 +9,11 @@ from hookline.model import (
     Application,
     Attempt,
     AttemptStatus,
+    BasicAuth,
     Endpoint,
     EndpointSecret,
     EndpointStatus,
+    Extras,
     Kind,
     Message,
     RetryPolicy,
@@ -103,6 +105,7 @@ FULL_ENDPOINT: dict[str, Any] = {
     "ordered": True,
     "throttle_rate": 12,
     "metadata": {"tier": "gold"},
+    "extras": Extras(filter={"data.amount": {">": 100}}, auth=BasicAuth("me", "hush"), ca_pem="PEM"),
     "updated_at_ms": NOW + 1,
 }
 

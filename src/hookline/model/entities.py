@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from hookline.model.extras import NO_EXTRAS, Extras
 from hookline.model.policy import RetryPolicy
 
 
@@ -58,7 +59,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     """A subscriber's URL with its filters, dialect, secrets, headers and policy.
 
     `secrets` has the current one first. `options` are the dialect's own (for example `{"mode": "structured"}`).
-    `ordered` endpoints get one message at a time, in the order of acceptance.
+    `ordered` endpoints get one message at a time, in the order of acceptance. `extras` is what few endpoints want.
     """
 
     id: str
@@ -82,6 +83,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     metadata: Mapping[str, str]
     created_at_ms: int
     updated_at_ms: int
+    extras: Extras = NO_EXTRAS
 
     def __repr__(self) -> str:
         return f"Endpoint(id={self.id!r}, url={self.url!r}, dialect={self.dialect!r}, status={self.status.value!r})"

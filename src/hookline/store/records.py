@@ -1,8 +1,8 @@
 """Entities as rows and back, the same for both databases: tuples in the order of the table's columns.
 
-Lists of names are text joined with ','. JSON is text. Secrets and headers are sealed. More than `INLINE_TARGETS`
-targets of a message stand once in `hookline_fanouts` and the message has `#` and their hash. Whoever reads a message
-must have expanded that (each database does it in its SELECT).
+Lists of names are text joined with ','. JSON is text. Secrets, headers and extras are sealed. More than
+`INLINE_TARGETS` targets of a message stand once in `hookline_fanouts` and the message has `#` and their hash. Whoever
+reads a message must have expanded that (each database does it in its SELECT).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from hookline.model import (
+    NO_EXTRAS,
     ApiKey,
     Application,
     Attempt,
@@ -21,6 +22,7 @@ from hookline.model import (
     Endpoint,
     EndpointSecret,
     EndpointStatus,
+    Extras,
     Kind,
     Message,
     RetryPolicy,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 INLINE_TARGETS: Final = 64
 SECRETS_COLUMN: Final = "hookline_endpoints:secrets"
 HEADERS_COLUMN: Final = "hookline_endpoints:headers"
+EXTRAS_COLUMN: Final = "hookline_endpoints:extras"
 
 STATUS_NUMBER: Final = {AttemptStatus.SUCCEEDED: 0, AttemptStatus.FAILED: 2, AttemptStatus.CANCELED: 4}
 STATUS_OF_NUMBER: Final = {number: status for status, number in STATUS_NUMBER.items()}
@@ -45,6 +48,7 @@ _encode = msgspec.json.Encoder().encode
 _decode_strings = msgspec.json.Decoder(dict[str, str]).decode
 _decode_options = msgspec.json.Decoder(dict[str, object]).decode
 _decode_policy = msgspec.json.Decoder(RetryPolicy).decode
+_decode_extras = msgspec.json.Decoder(Extras).decode
 _decode_secrets = msgspec.json.Decoder(tuple[EndpointSecret, ...]).decode
 
 Row = tuple[Any, ...]
@@ -113,6 +117,7 @@ def endpoint_to_row(endpoint: Endpoint, key_ring: KeyRing) -> Row:
         _encode(e.metadata).decode(),
         e.created_at_ms,
         e.updated_at_ms,
+        None if e.extras == NO_EXTRAS else key_ring.seal(_encode(e.extras), EXTRAS_COLUMN, e.id),
     )
 
 
@@ -122,7 +127,7 @@ def endpoint_from_row(row: Sequence[Any], key_ring: KeyRing) -> Endpoint:
     Raises:
         KeyCheckError: the secrets do not open with this key ring.
     """
-    identifier, policy = row[0], row[14]
+    identifier, policy, extras = row[0], row[14], row[21]
     return Endpoint(
         id=identifier,
         org_id=row[1],
@@ -145,6 +150,7 @@ def endpoint_from_row(row: Sequence[Any], key_ring: KeyRing) -> Endpoint:
         metadata=_decode_strings(row[18]),
         created_at_ms=row[19],
         updated_at_ms=row[20],
+        extras=NO_EXTRAS if extras is None else _decode_extras(key_ring.open(extras, EXTRAS_COLUMN, identifier)),
     )
 
 

@@ -9,7 +9,15 @@ import pytest
 import rich.console
 import rich.pretty
 
-from hookline.model import EndpointSecret
+from hookline.model import (
+    ApiKeyAuth,
+    BasicAuth,
+    BearerAuth,
+    ClientCertificate,
+    EndpointSecret,
+    Extras,
+    OAuth2Auth,
+)
 from support.samples import WHSEC, make_endpoint, make_message
 
 
@@ -30,6 +38,25 @@ def test_nothing_shows_a_secret(show):
         assert WHSEC[6:] not in text
         assert "hush" not in text
         assert "Endpoint" in text
+
+
+@pytest.mark.parametrize("show", [repr, str, "{!r}".format, _show_with_rich, lambda value: f"{[value]}"])
+@pytest.mark.parametrize(
+    "auth",
+    [
+        BasicAuth("hush", "hush"),
+        BearerAuth("hush"),
+        ApiKeyAuth("x-key", "hush"),
+        OAuth2Auth("https://a.example/token", "hush", "hush", "hush", parameters={"audience": "hush"}),
+    ],
+)
+def test_nothing_shows_a_credential(show, auth):
+    extras = Extras(
+        filter={"hush": 1}, transform="hush", auth=auth, client_certificate=ClientCertificate("hush", "hush")
+    )
+    for value in (auth, extras, extras.client_certificate):
+        assert "hush" not in show(value)
+    assert "client_certificate" in show(extras)
 
 
 def test_secret_still_shows_its_dates():

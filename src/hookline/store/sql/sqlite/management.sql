@@ -43,26 +43,26 @@ UPDATE hookline_endpoints SET deleted_at_ms = ?, uid = NULL WHERE app_id = ? AND
 -- name: insert_endpoint
 INSERT INTO hookline_endpoints
     (id, org_id, app_id, uid, url, description, version, dialect, status, status_reason, event_types, channels,
-     secrets, headers, policy, options, ordered, throttle_rate, metadata, created_at_ms, updated_at_ms)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+     secrets, headers, policy, options, ordered, throttle_rate, metadata, created_at_ms, updated_at_ms, extras)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: find_endpoint
 SELECT id, org_id, app_id, uid, url, description, version, dialect, status, status_reason, event_types, channels,
-       secrets, headers, policy, options, ordered, throttle_rate, metadata, created_at_ms, updated_at_ms
+       secrets, headers, policy, options, ordered, throttle_rate, metadata, created_at_ms, updated_at_ms, extras
 FROM hookline_endpoints
 WHERE org_id = ?1 AND app_id = ?2 AND (id = ?3 OR uid = ?3) AND deleted_at_ms IS NULL
 ORDER BY id = ?3 DESC LIMIT 1;
 
 -- name: list_endpoints
 SELECT id, org_id, app_id, uid, url, description, version, dialect, status, status_reason, event_types, channels,
-       secrets, headers, policy, options, ordered, throttle_rate, metadata, created_at_ms, updated_at_ms
+       secrets, headers, policy, options, ordered, throttle_rate, metadata, created_at_ms, updated_at_ms, extras
 FROM hookline_endpoints
 WHERE org_id = :org_id AND app_id = :app_id AND deleted_at_ms IS NULL AND id > :low AND id < :high
 ORDER BY id /*direction*/ LIMIT :limit;
 
 -- name: list_live_endpoints
 SELECT id, org_id, app_id, uid, url, description, version, dialect, status, status_reason, event_types, channels,
-       secrets, headers, policy, options, ordered, throttle_rate, metadata, created_at_ms, updated_at_ms
+       secrets, headers, policy, options, ordered, throttle_rate, metadata, created_at_ms, updated_at_ms, extras
 FROM hookline_endpoints WHERE app_id = ? AND deleted_at_ms IS NULL ORDER BY id;
 
 -- name: find_routing_version
@@ -79,7 +79,7 @@ SELECT status, updated_at_ms FROM hookline_endpoints WHERE id = ? AND org_id = ?
 UPDATE hookline_endpoints
 SET uid = ?4, url = ?5, description = ?6, version = ?7, dialect = ?8, status = ?9, status_reason = ?10,
     event_types = ?11, channels = ?12, secrets = ?13, headers = ?14, policy = ?15, options = ?16, ordered = ?17,
-    throttle_rate = ?18, metadata = ?19, updated_at_ms = ?21
+    throttle_rate = ?18, metadata = ?19, updated_at_ms = ?21, extras = ?22
 WHERE id = ?1 AND org_id = ?2 AND app_id = ?3 AND deleted_at_ms IS NULL
 RETURNING created_at_ms;
 
