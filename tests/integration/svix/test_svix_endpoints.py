@@ -1,0 +1,132 @@
+"""Endpoints, their secrets and headers, as the official SDK sees them."""
+
+from __future__ import annotations
+
+import pytest
+from svix.api import (
+    EndpointHeadersIn,
+    EndpointHeadersPatchIn,
+    EndpointIn,
+    EndpointListOptions,
+    EndpointPatch,
+    EndpointSecretRotateIn,
+    EndpointUpsertIn,
+    MessageIn,
+)
+from svix.exceptions import HttpError, HTTPValidationError
+from svix.models import Ordering
+from svix.webhooks import Webhook
+
+from integration.svix.driven import Driven, Inbox
+from support.server import Receiver
+
+MESSAGE = MessageIn(event_type="invoice.paid", payload={"amount": 12})
+
+
+@pytest.fixture
+def endpoint_id(inbox: Inbox, app_id: str) -> str:
+    return inbox.subscribe(app_id, uid="main").id
+
+
+def test_create_get_update_patch_delete(svix: Driven, app_id: str, receiver: Receiver) -> None:
+    url = f"{receiver.url}/200/{app_id}"
+    created = svix.endpoint.create(
+        "customer",
+        EndpointIn(
+            url=url,
+            description="The main one",
+            uid="ep1",
+            event_types=["invoice.paid", "order.*"],
+            channels=["eu"],
+            throttle_rate=7,
+            metadata={"a": "b"},
+            headers={"X-Mine": "1"},
+        ),
+    )
+    assert created.id.startswith("ep_")
+    assert (created.url, created.description, created.uid, created.disabled) == (url, "The main one", "ep1", False)
+    assert (created.event_types, created.channels) == (["invoice.paid", "order.*"], ["eu"])
+    assert (created.throttle_rate, created.metadata) == (7, {"a": "b"})
+    assert svix.endpoint.get(app_id, "ep1") == created
+    assert svix.endpoint.get_headers(app_id, "ep1").headers == {"X-Mine": "1"}
+
+    secret = svix.endpoint.get_secret(app_id, "ep1").key
+    updated = svix.endpoint.upsert(app_id, "ep1", EndpointUpsertIn(url=url, uid="ep2"))
+    assert (updated.id, updated.uid, updated.event_types, updated.channels) == (created.id, "ep2", None, None)
+    assert svix.endpoint.get_secret(app_id, "ep2").key == secret
+    assert svix.endpoint.get_headers(app_id, "ep2").headers == {"X-Mine": "1"}
+
+    patched = svix.endpoint.patch(app_id, "ep2", EndpointPatch(disabled=True, event_types=["x.y"]))
+    assert (patched.disabled, patched.event_types, patched.url) == (True, ["x.y"], url)
+    assert svix.endpoint.patch(app_id, "ep2", EndpointPatch(event_types=None)).event_types is None
+
+    svix.endpoint.delete(app_id, created.id)
+    with pytest.raises(HttpError) as error:
+        svix.endpoint.get(app_id, created.id)
+    assert error.value.status_code == 404
+
+
+def test_an_update_creates_what_is_not_there(svix: Driven, app_id: str, receiver: Receiver) -> None:
+    made = svix.endpoint.upsert(app_id, "new", EndpointUpsertIn(url=f"{receiver.url}/200/x", uid="new"))
+    assert svix.endpoint.get(app_id, "new") == made
+
+
+def test_list_newest_first(svix: Driven, app_id: str, receiver: Receiver) -> None:
+    made = [svix.endpoint.create(app_id, EndpointIn(url=f"{receiver.url}/200/x")).id for _ in range(3)]
+    newest_first = svix.endpoint.list(app_id)
+    assert ([endpoint.id for endpoint in newest_first.data], newest_first.done) == (made[::-1], True)
+    page = svix.endpoint.list(app_id, EndpointListOptions(limit=2, order=Ordering.ASCENDING))
+    assert ([endpoint.id for endpoint in page.data], page.done) == (made[:2], False)
+    rest = svix.endpoint.list(app_id, EndpointListOptions(limit=2, order=Ordering.ASCENDING, iterator=page.iterator))
+    assert ([endpoint.id for endpoint in rest.data], rest.done) == (made[2:], True)
+
+
+def test_secrets(svix: Driven, app_id: str, endpoint_id: str) -> None:
+    first = svix.endpoint.get_secret(app_id, endpoint_id).key
+    assert first.startswith("whsec_")
+    rotated = svix.endpoint.rotate_secret(app_id, endpoint_id, EndpointSecretRotateIn())
+    second = svix.endpoint.get_secret(app_id, endpoint_id).key
+    assert rotated.key == second != first
+    own = "whsec_" + "AbCd" * 8
+    svix.endpoint.rotate_secret(app_id, endpoint_id, EndpointSecretRotateIn(key=own, grace_period_seconds=0))
+    assert svix.endpoint.get_secret(app_id, endpoint_id).key == own
+
+
+def test_both_secrets_sign_during_the_period_of_grace(
+    svix: Driven, app_id: str, endpoint_id: str, inbox: Inbox
+) -> None:
+    old = svix.endpoint.get_secret(app_id, endpoint_id).key
+    new = svix.endpoint.rotate_secret(app_id, endpoint_id, EndpointSecretRotateIn()).key
+    svix.message.create(app_id, MESSAGE)
+    arrived = inbox.next()
+    for secret in (old, new):
+        Webhook(secret).verify(arrived.body, arrived.headers)  # raises unless it is signed
+
+
+def test_too_many_old_secrets(svix: Driven, app_id: str, endpoint_id: str) -> None:
+    for _ in range(10):
+        svix.endpoint.rotate_secret(app_id, endpoint_id, EndpointSecretRotateIn())
+    with pytest.raises(HttpError) as error:
+        svix.endpoint.rotate_secret(app_id, endpoint_id, EndpointSecretRotateIn())
+    assert (error.value.status_code, error.value.code) == (400, "limit_reached")
+
+
+def test_headers(svix: Driven, app_id: str, endpoint_id: str, inbox: Inbox) -> None:
+    svix.endpoint.set_headers(
+        app_id, endpoint_id, EndpointHeadersIn(headers={"X-One": "1", "Authorization": "Basic abc"})
+    )
+    svix.endpoint.patch_headers(
+        app_id, endpoint_id, EndpointHeadersPatchIn(headers={"X-Two": "2"}, delete_headers=["x-one"])
+    )
+    shown = svix.endpoint.get_headers(app_id, endpoint_id)
+    assert (shown.headers, shown.sensitive) == ({"X-Two": "2"}, ["Authorization"])
+    svix.message.create(app_id, MESSAGE)
+    arrived = inbox.next()
+    assert (arrived.headers["x-two"], arrived.headers["authorization"]) == ("2", "Basic abc")
+    assert "x-one" not in arrived.headers
+
+
+def test_validation_errors_reach_the_client(svix: Driven, app_id: str) -> None:
+    with pytest.raises(HTTPValidationError) as error:
+        svix.endpoint.create(app_id, EndpointIn(url="ftp://example.com", event_types=[], uid="ep_x"))
+    assert [found.loc for found in error.value.detail] == [["body", "url"], ["body", "uid"], ["body", "eventTypes"]]
