@@ -1,7 +1,8 @@
-"""requirements/dev.txt is what scripts/install trusts: complete, hashed, and silent about where packages come from."""
+"""The pins are what the install scripts trust: complete, hashed, and silent about where packages come from."""
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -12,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PINS = (ROOT / "requirements" / "dev.txt").read_text()
+NPM = ROOT / "tests" / "integration" / "svix" / "npm"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 DIRECT = [
     requirement
@@ -51,3 +53,11 @@ def test_no_address_is_named():
     assert "://" not in PINS
     assert "--index" not in PINS
     assert "--find-links" not in PINS
+
+
+def test_npm_packages_are_pinned_hashed_and_of_no_address():
+    lock = (NPM / "package-lock.json").read_text()
+    packages = json.loads(lock)["packages"]
+    assert packages.pop("")["dependencies"] == json.loads((NPM / "package.json").read_text())["dependencies"]
+    assert all(package["integrity"].startswith("sha512-") for package in packages.values())
+    assert "://" not in lock

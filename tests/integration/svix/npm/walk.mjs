@@ -1,0 +1,40 @@
+// Walks one group of the npm SDK's methods at a running server, and reports as JSON on standard output.
+//
+//   echo '{"package": "svix", "url": "http://...", "token": "...", "group": "endpoint"}' | node walk.mjs
+//
+// The report: {"called": [methods], "offered": [methods of the group], "groups": [all groups], "error": null | text}.
+
+import { text } from "node:stream/consumers";
+import { describe, driven, listMethods } from "./driven.mjs";
+import { walks } from "./groups.mjs";
+import { openInbox } from "./inbox.mjs";
+
+const { package: name, url, token, group } = JSON.parse(await text(process.stdin));
+const sdk = await import(name);
+const connect = (credential) => new sdk.Svix(credential, { serverUrl: url, retryScheduleInMs: [], requestTimeout: 20_000 });
+
+const called = new Set();
+const svix = driven(connect(token), called);
+const inbox = await openInbox(svix, sdk.Webhook);
+let error = null;
+try {
+  await walks[group]({
+    svix,
+    inbox,
+    connect: (credential) => driven(connect(credential), called),
+    // What 2.x calls `eventTypes` was `filterTypes` in 1.x.
+    typesName: name === "svix" ? "eventTypes" : "filterTypes",
+  });
+} catch (failure) {
+  error = describe(failure);
+}
+await inbox.close();
+
+const methods = listMethods(connect("unused"));
+const report = {
+  called: [...called],
+  offered: methods.filter((method) => method.startsWith(`${group}.`)),
+  groups: [...new Set(methods.map((method) => method.split(".")[0]))],
+  error,
+};
+process.stdout.write(JSON.stringify(report));
