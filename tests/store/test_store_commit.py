@@ -19,7 +19,7 @@ from hookline.store import (
     StaleRoutingError,
     StoreError,
 )
-from support.store import NOW, ORG, SECOND, World, application, attempt, failure, key, message, new_id
+from support.store import HOUR, NOW, ORG, SECOND, World, application, attempt, failure, key, message, new_id
 
 # --- 0. the fence
 
@@ -245,6 +245,8 @@ async def test_messages_come_back_as_they_went_in(world):
         channels=("a", "b"),
         note="why",
         payload_expires_at_ms=NOW + 5,
+        tags=("blue", "très"),
+        deliver_at_ms=NOW + 6,
     )
     bare = message(world.app.id, note="no endpoint takes this type")
     await world.write(messages=[NewMessage(full), NewMessage(bare)], batch_id=new_id(BATCH))
@@ -281,7 +283,49 @@ async def test_no_batch_when_nobody_is_owed(world, database):
     assert await database.count("messages") == 2
 
 
-# --- 5. ordered targets
+# --- 5. targets that wait in `pending`: of messages for later, and of ordered endpoints
+
+
+@pytest.mark.parametrize("is_ordered", [False, True])
+async def test_a_message_for_later_waits_in_pending(world, database, is_ordered):
+    """It owes by its rows alone, is due at its time, and holds up nothing that is sent before."""
+    target = (await world.endpoint(ordered=is_ordered)).id
+    later = message(world.app.id, target, deliver_at_ms=NOW + HOUR)
+    await world.write(messages=[NewMessage(later)], batch_id=new_id(BATCH))
+    assert await database.count("batches") == 0
+    assert await database.fetch(
+        "SELECT message_id, endpoint_id, kind, app_id, attempts, due_at_ms, sequence, lease_node FROM hookline_pending"
+    ) == [(later.id, target, "scheduled", world.app.id, 0, NOW + HOUR, None, None)]
+    assert await world.due() == []
+    (now,) = await (world.accept_ordered(target) if is_ordered else world.free(target))
+    assert [one.message.id for one in await world.lease(target, ordered=is_ordered)] == [now.id]
+    await world.record(Outcome(attempt(now, target), has_row=True))
+    assert await world.lease(target, ordered=is_ordered) == []
+    assert await world.store.next_due_at(NOW) == NOW + HOUR
+    assert await world.due(now_ms=NOW + HOUR) == [target]
+    world.now_ms = NOW + HOUR
+    (claimed,) = await world.lease(target, ordered=is_ordered)
+    assert claimed.message == later
+    assert (claimed.attempts, claimed.sequence) == (0, None)
+
+
+async def test_a_message_for_later_that_is_a_duplicate_owes_nothing(world, database):
+    target = (await world.endpoint()).id
+    await world.write(messages=[named(world, "event:1")])
+    again = NewMessage(message(world.app.id, target, deliver_at_ms=NOW + HOUR), keys=named(world, "event:1").keys)
+    result = await world.write(messages=[again], batch_id=new_id(BATCH))
+    assert list(result.duplicates) == [0]
+    assert await database.count("pending") == 0
+
+
+async def test_a_message_for_later_beside_others(world, database):
+    one, two = (await world.endpoint()).id, (await world.endpoint()).id
+    later = message(world.app.id, one, two, deliver_at_ms=NOW + HOUR)
+    now = message(world.app.id, one, two)
+    await world.write(messages=[NewMessage(later), NewMessage(now)], batch_id=new_id(BATCH))
+    assert await database.value("SELECT members FROM hookline_batches") == f"{world.app.id}/{now.id}"
+    assert await database.count("pending", f"message_id = '{later.id}'") == 2
+    assert await database.count("pending") == 2
 
 
 async def test_ordered_targets_get_numbers_in_order(world, database):

@@ -124,6 +124,23 @@ async def test_messages_by_channel(world):
     assert await filtered(world, channel="north,south") in ([], [one.id])  # not a name; must not fail
 
 
+async def test_messages_and_attempts_by_tag(world, target):
+    one = message(world.app.id, target, tags=("blue", "très bien"))
+    two = message(world.app.id, target, tags=("blueish",))
+    await keep(world, one, two, message(world.app.id, target))
+    assert await filtered(world, tag="blue") == [one.id]
+    assert await filtered(world, tag="très bien") == [one.id]
+    assert await filtered(world, tag="blueish") == [two.id]
+    assert await filtered(world, tag="blue,très bien") in ([], [one.id])  # not a name; must not fail
+    tried = [attempt(one, target), attempt(two, target)]
+    await world.record(*(Outcome(made, late=True) for made in tried))
+    page = Page(ascending=True)
+    found = await world.store.list_attempts_of_endpoint(world.scope, target, page, MessageFilter(tag="blue"))
+    assert found.rows == tried[:1]
+    of_other = await world.store.list_attempts_of_message(world.scope, two.id, page, MessageFilter(tag="blue"))
+    assert of_other.rows == []
+
+
 async def test_messages_by_time(world):
     times = [NOW - 3 * HOUR, NOW - HOUR, NOW, NOW + HOUR]
     made = [message(world.app.id, at_ms=at) for at in times]

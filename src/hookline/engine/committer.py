@@ -272,7 +272,10 @@ class Committer:
                 continue
             targets, ordered, note = table.select(draft.event_type, draft.channels)
             routing[draft.app_id] = table.version
-            owed = owed or len(ordered) < len(targets)
+            if draft.deliver_at_ms is None:
+                owed = owed or len(ordered) < len(targets)
+            else:
+                ordered = ()  # it takes its turn when its time comes
             message = Message(
                 id=new_id(MESSAGE),
                 org_id=draft.org_id,
@@ -285,6 +288,8 @@ class Committer:
                 channels=draft.channels,
                 note=note,
                 payload_expires_at_ms=draft.payload_expires_at_ms,
+                tags=draft.tags,
+                deliver_at_ms=draft.deliver_at_ms,
             )
             messages.append(NewMessage(message, ordered, draft.keys, draft.outbox_id))
             kept.append(waiting)
@@ -341,6 +346,7 @@ class Committer:
         batch = None
         fresh: list[Delivery] = []
         poke: set[str] = set()
+        soonest: int | None = None
         epoch = change.node.epoch
         ours = epoch == self._lease.epoch  # else declared dead meanwhile: whoever rescued the batch delivers
         for index, (waiting, new) in enumerate(zip(work.drafts, change.messages, strict=True)):
@@ -353,6 +359,10 @@ class Committer:
             waiting.answer(Receipt(new.message))
             if new.ordered:
                 poke.update(new.ordered)
+            deliver_at_ms = new.message.deliver_at_ms
+            if deliver_at_ms is not None:
+                soonest = deliver_at_ms if soonest is None else min(soonest, deliver_at_ms)
+                continue
             for endpoint_id in new.message.targets if ours else ():
                 if endpoint_id not in new.ordered:
                     if batch is None and change.batch_id is not None:
@@ -362,6 +372,8 @@ class Committer:
         if batch is not None:
             batch.open.update(fresh)
         self.listener.accepted(fresh, poke)
+        if soonest is not None:
+            self.listener.spilled(soonest)
 
     def _spilled(self, delivery: Delivery, *, leased: bool) -> None:
         self.batches.settle(delivery)

@@ -20,6 +20,8 @@ class Draft(msgspec.Struct, frozen=True):
     keys: tuple[MessageKey, ...] = ()
     payload_expires_at_ms: int | None = None
     outbox_id: int | None = None
+    tags: tuple[str, ...] = ()
+    deliver_at_ms: int | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True):

@@ -163,7 +163,8 @@ class EngineRecorder:
     def _count(self, delivery: Delivery, decision: Decision, now_ms: int) -> None:
         self._stats.deliveries[decision.verdict.value, decision.reason] += 1
         if decision.verdict is Verdict.SUCCEEDED:
-            self._stats.delivery_latency.observe((now_ms - delivery.message.created_at_ms) / 1000)
+            message = delivery.message
+            self._stats.delivery_latency.observe((now_ms - (message.deliver_at_ms or message.created_at_ms)) / 1000)
             return
         if decision.reason in BLOCKED:
             self._stats.blocked += 1

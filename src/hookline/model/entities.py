@@ -98,7 +98,8 @@ class Message(msgspec.Struct, frozen=True):
     """One event that was accepted. Immutable: `payload` is the very bytes that came in.
 
     `targets` are the endpoints that it was fanned out to when it was accepted: what is promised, no more, no less.
-    `note` says why there are none. An expired payload is empty and `payload_expired` is true.
+    `note` says why there are none. An expired payload is empty and `payload_expired` is true. `tags` are names that
+    lists filter by. With `deliver_at_ms` nothing is sent before that moment.
     """
 
     id: str
@@ -113,6 +114,8 @@ class Message(msgspec.Struct, frozen=True):
     note: str | None = None
     payload_expires_at_ms: int | None = None
     payload_expired: bool = False
+    tags: tuple[str, ...] = ()
+    deliver_at_ms: int | None = None
 
 
 class Kind(StrEnum):

@@ -20,12 +20,21 @@ from hookline.clock import Clock
 from hookline.engine import Draft, Receipt
 from hookline.model import Message, ids
 from hookline.services.errors import ConflictError, NotFoundError, PayloadTooLargeError, invalid
-from hookline.services.validation import Findings, check_channels, check_uid, is_event_type, is_text, may_be_name
+from hookline.services.validation import (
+    Findings,
+    check_channels,
+    check_tags,
+    check_uid,
+    is_event_type,
+    is_text,
+    may_be_name,
+)
 from hookline.store.changes import MessageKey
 from hookline.store.protocol import Management, MessageFilter, Page, Slice
 from hookline.store.scope import AppScope
 
 MAX_CHANNELS: Final = 5
+MAX_TAGS: Final = 5
 MAX_KEY_LENGTH: Final = 256
 EVENT_KEY: Final = "event:"
 IDEMPOTENCY_KEY: Final = "idempotency:"
@@ -34,6 +43,8 @@ CHOSEN_KEY_S: Final = 12 * 3_600.0
 AUTOMATIC_KEY_S: Final = 900.0  # `auto_` keys, which SDKs make for every request: long enough for their retries
 SHORTEST_RETENTION_S: Final = 3_600.0
 LONGEST_RETENTION_S: Final = 90 * 86_400.0
+LONGEST_DELAY_MS: Final = 7 * 86_400_000
+SHORTEST_DELAY_MS: Final = 1_000  # what is nearer is as good as now
 
 
 class Accepting(Protocol):
@@ -50,6 +61,8 @@ class MessageForm(msgspec.Struct, frozen=True):
     event_id: str | None = None
     channels: tuple[str, ...] | None = None
     retention_s: float | None = None
+    tags: tuple[str, ...] | None = None
+    deliver_at_ms: int | None = None
 
 
 class MessageOptions(msgspec.Struct, frozen=True):
@@ -89,6 +102,7 @@ class Messages:
         channels = tuple(dict.fromkeys(form.channels)) if form.channels else ()
         now_ms = self._clock.now_ms()
         retention_s = form.retention_s if form.retention_s is not None else self._options.retention_s
+        deliver_at_ms = None if form.deliver_at_ms is None else _read_delay(form.deliver_at_ms, now_ms)
         return Draft(
             scope.org_id,
             scope.app_id,
@@ -97,7 +111,11 @@ class Messages:
             form.event_id,
             channels,
             self._keys(scope, form.event_id, idempotency_key, request, now_ms),
-            None if retention_s is None else now_ms + round(retention_s * 1000),
+            # Kept for so long after it goes out: what expired before could never be sent.
+            None if retention_s is None else (deliver_at_ms or now_ms) + round(retention_s * 1000),
+            None,
+            tuple(dict.fromkeys(form.tags)) if form.tags else (),
+            deliver_at_ms,
         )
 
     async def create(
@@ -184,6 +202,14 @@ def _read_key(header: str) -> str:
     return name
 
 
+def _read_delay(deliver_at_ms: int, now_ms: int) -> int | None:
+    """When a message goes out; None for at once, which is also what the past and the next moment mean."""
+    if deliver_at_ms - now_ms > LONGEST_DELAY_MS:
+        days = LONGEST_DELAY_MS // 86_400_000
+        raise invalid("deliver_at", f"A message may wait for at most {days} days. Send it when it is nearer.", "range")
+    return deliver_at_ms if deliver_at_ms - now_ms >= SHORTEST_DELAY_MS else None
+
+
 def _check(form: MessageForm) -> None:
     """Raises InvalidError with everything that is wrong. The good case makes no list of findings: it is hot."""
     if (
@@ -191,6 +217,7 @@ def _check(form: MessageForm) -> None:
         and form.event_id is None
         and form.channels is None
         and form.retention_s is None
+        and form.tags is None
         and _payload_problem(form.payload) is None
     ):
         return
@@ -206,6 +233,7 @@ def _check(form: MessageForm) -> None:
         findings.add("payload", problem, "json_invalid")
     check_uid(form.event_id, ids.MESSAGE, findings, "event_id")
     check_channels(form.channels, MAX_CHANNELS, findings)
+    check_tags(form.tags, MAX_TAGS, findings)
     if form.retention_s is not None and not SHORTEST_RETENTION_S <= form.retention_s <= LONGEST_RETENTION_S:
         findings.add("payload_retention_period", "Use an hour to 90 days.", "range")
     findings.finish()

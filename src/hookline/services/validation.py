@@ -18,6 +18,7 @@ MAX_DESCRIPTION_LENGTH: Final = 4_096
 MAX_EVENT_TYPE_LENGTH: Final = 256
 MAX_EVENT_TYPES: Final = 1_000
 MAX_CHANNEL_LENGTH: Final = 128
+MAX_TAG_LENGTH: Final = 128
 MAX_METADATA_BYTES: Final = 4_096
 MAX_THROTTLE_RATE: Final = 65_535
 
@@ -120,6 +121,21 @@ def check_channels(names: Sequence[str] | None, most: int, findings: Findings, f
                 f"Use 1 to {MAX_CHANNEL_LENGTH} letters, digits, hyphens, underscores and full stops.",
                 "string_pattern",
             )
+
+
+def is_tag(name: str) -> bool:
+    """Any visible text, but for the comma: that is what lists of names are joined with."""
+    return 1 <= len(name) <= MAX_TAG_LENGTH and name.isprintable() and "," not in name
+
+
+def check_tags(names: Sequence[str] | None, most: int, findings: Findings, field: str = "tags") -> None:
+    if names is None:
+        return
+    if len(names) > most:
+        findings.add(field, f"At most {most} tags.", "too_long")
+    for index, name in enumerate(names):
+        if not is_tag(name):
+            findings.add((field, index), f"Use 1 to {MAX_TAG_LENGTH} visible characters but commas.", "string_pattern")
 
 
 def unique(names: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -33,12 +33,21 @@ class MessageKey(msgspec.Struct, frozen=True):
 
 
 class NewMessage(msgspec.Struct, frozen=True):
-    """A message to keep. Targets in `ordered` go to `pending` with a sequence number, in the same transaction."""
+    """A message to keep. Targets in `ordered` go to `pending` with a sequence number, in the same transaction.
+
+    Those of a message with `deliver_at_ms` all go there, due then, without a number: it takes its turn when its time
+    comes, and holds up nobody before.
+    """
 
     message: Message
     ordered: tuple[str, ...] = ()
     keys: tuple[MessageKey, ...] = ()
     outbox_id: int | None = None
+
+    @property
+    def born_leased(self) -> bool:
+        """Whether any of its deliveries begins in this node's memory, owed by nothing but the batch row."""
+        return self.message.deliver_at_ms is None and len(self.message.targets) > len(self.ordered)
 
 
 class DeliveryKey(msgspec.Struct, frozen=True):

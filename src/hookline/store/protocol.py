@@ -61,6 +61,7 @@ class MessageFilter(msgspec.Struct, frozen=True):
     status: AttemptStatus | None = None
     status_class: int | None = None  # 0 for no answer, 100, 200, ... 500
     endpoint_id: str | None = None
+    tag: str | None = None
 
 
 T = TypeVar("T")
@@ -189,8 +190,9 @@ class EngineStore(Protocol):
         3. keys: expired ones make way, then insert-or-ignore, in sorted order; a message that lost one is a duplicate
            (an existing key with the same message id is the message's own and no duplicate), and keeps none of its keys;
         4. messages; more than 64 targets go to `fanouts` once, by hash; a batch row (id, node, epoch, the ids of the
-           messages that have targets) when any kept message has targets that are not ordered;
+           messages that have targets) when any kept message has targets that are born leased;
         5. ordered targets: sequence numbers from the lane's counter, under its row's lock, and rows in `pending`;
+           targets of a message with `deliver_at_ms`: free rows in `pending`, due then;
         6. outcomes: the attempt row, then `pending`, where «row» is the one of the attempt's own kind:
              success, born leased       nothing more (there is no row)
              success, has_row or late   delete the scheduled row whoever leases it; a manual success its manual row too

@@ -191,12 +191,15 @@ def message_to_row(message: Message, targets: str) -> Row:
         m.note,
         m.created_at_ms,
         m.payload_expires_at_ms,
+        ",".join(m.tags) or None,
+        m.deliver_at_ms,
     )
 
 
 def message_from_row(row: Sequence[Any]) -> Message:
     """Read all columns of hookline_messages in their order, `targets` already expanded from its fanout row."""
-    app_id, identifier, org_id, event_type, event_id, channels, payload, targets, note, created, expires, expired = row
+    app_id, identifier, org_id, event_type, event_id, channels, payload, targets, note, created, *rest = row
+    expires, expired, tags, deliver_at = rest
     return Message(
         identifier,
         org_id,
@@ -210,6 +213,8 @@ def message_from_row(row: Sequence[Any]) -> Message:
         note,
         expires,
         bool(expired),
+        tuple(tags.split(",")) if tags else (),
+        deliver_at,
     )
 
 

@@ -140,7 +140,14 @@ def test_no_error_repeats_a_secret(tenant: Tenant) -> None:
         ({"eventType": "a.b", "payload": {}, "channels": "eu"}, [["body", "channels"]]),
         ({"eventType": "a.b", "payload": {}, "payloadRetentionPeriod": 0}, [["body", "payloadRetentionPeriod"]]),
         ({"eventType": "a.b", "payload": {}, "payloadRetentionPeriod": 91}, [["body", "payloadRetentionPeriod"]]),
-        ({"eventType": "a.b", "payload": {}, "deliverAt": "2030-01-01T00:00:00Z"}, [["body", "deliverAt"]]),
+        ({"eventType": "a.b", "payload": {}, "deliverAt": "2099-01-01T00:00:00Z"}, [["body", "deliverAt"]]),
+        ({"eventType": "a.b", "payload": {}, "deliverAt": "tomorrow"}, [["body", "deliverAt"]]),
+        ({"eventType": "a.b", "payload": {}, "tags": list("abcdef")}, [["body", "tags"]]),
+        ({"eventType": "a.b", "payload": {}, "tags": ["good", ""]}, [["body", "tags", 1]]),
+        (
+            {"eventType": "a.b", "payload": {}, "payloadRetentionHours": 24, "payloadRetentionPeriod": 1},
+            [["body", "payloadRetentionHours"]],
+        ),
         (
             {"eventType": "a b", "payload": 1, "channels": []},
             [["body", "eventType"], ["body", "payload"], ["body", "channels"]],

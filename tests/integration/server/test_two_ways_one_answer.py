@@ -11,6 +11,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from support.wire import Answer, Wire, chunked, request
 
 BODY = b'{"eventType":"a.b","payload":{"n":1}}'
 HOT, LONG = "msg", "%6dsg"
+SOON = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}".encode()
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +100,16 @@ SHAPES: dict[str, tuple[list[tuple[str, str]], bytes, str]] = {
     "two callers": ([("authorization", "Bearer nonsense")], BODY, ""),
     "two callers, the first wrong": ([("authorization", "Bearer nonsense"), TOKEN_AGAIN], BODY, ""),
     "close": ([("connection", "close")], BODY, ""),
-    "delayed": ([], b'{"eventType":"a.b","payload":{},"deliverAt":"2030-01-01T00:00:00Z"}', ""),
+    "delayed": ([], b'{"eventType":"a.b","payload":{},"deliverAt":"%b"}' % SOON, ""),
+    "delayed too long": ([], b'{"eventType":"a.b","payload":{},"deliverAt":"2099-01-01T00:00:00Z"}', ""),
+    "delayed twice": ([], b'{"eventType":"a.b","payload":{},"deliverAt":"%b","deliverAt":"%b"}' % (SOON, SOON), ""),
+    "tags": ([], b'{"eventType":"a.b","payload":{},"tags":["blue","deep sea"]}', ""),
+    "tags twice": ([], b'{"eventType":"a.b","payload":{},"tags":["blue"],"tags":["red"]}', ""),
+    "both retentions": (
+        [],
+        b'{"eventType":"a.b","payload":{},"payloadRetentionHours":1,"payloadRetentionPeriod":5}',
+        "",
+    ),
     "bad uid": ([], b'{"eventType":"a.b","payload":{},"eventId":"msg_x"}', ""),
     "bom": ([], b"\xef\xbb\xbf" + BODY, ""),
 }

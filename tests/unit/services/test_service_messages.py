@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import msgspec
 import pytest
@@ -45,6 +46,44 @@ async def test_a_draft_says_what_the_form_said(store: Store, clock: ManualClock)
     assert draft.payload_expires_at_ms == clock.now_ms() + 3_600_000
     assert messages(store, clock).draft(SCOPE, FORM).payload_expires_at_ms is None
     assert messages(store, clock, retention_s=60).draft(SCOPE, FORM).payload_expires_at_ms == clock.now_ms() + 60_000
+
+
+async def test_tags_and_when_it_goes_out(store: Store, clock: ManualClock) -> None:
+    service, now_ms = messages(store, clock), clock.now_ms()
+    hour = 3_600_000
+    form = MessageForm("a.b", b"{}", retention_s=3_600, tags=("x", "y z", "x"), deliver_at_ms=now_ms + 48 * hour)
+    draft = service.draft(SCOPE, form)
+    assert (draft.tags, draft.deliver_at_ms) == (("x", "y z"), now_ms + 48 * hour)
+    assert draft.payload_expires_at_ms == now_ms + 49 * hour  # it cannot expire before it goes out
+    assert (service.draft(SCOPE, FORM).tags, service.draft(SCOPE, FORM).deliver_at_ms) == ((), None)
+
+
+@pytest.mark.parametrize(("ahead_ms", "waits"), [(-(10**15), False), (-1, False), (999, False), (1_000, True)])
+async def test_the_past_and_the_next_moment_mean_now(
+    store: Store, clock: ManualClock, ahead_ms: int, waits: bool
+) -> None:
+    moment_ms = clock.now_ms() + ahead_ms
+    form = msgspec.structs.replace(FORM, deliver_at_ms=moment_ms)
+    assert messages(store, clock).draft(SCOPE, form).deliver_at_ms == (moment_ms if waits else None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({"deliver_at_ms": 7 * 86_400_000 + 1}, [("deliver_at",)]),
+        ({"tags": ("a", "b", "c", "d", "e", "f")}, [("tags",)]),
+        ({"tags": ("good", "", "a,b", "x" * 129, "a\x00")}, [("tags", 1), ("tags", 2), ("tags", 3), ("tags", 4)]),
+        ({"tags": ("\ud800",)}, [("tags", 0)]),
+    ],
+)
+async def test_tags_and_times_that_are_none(
+    store: Store, clock: ManualClock, changes: dict[str, Any], fields: list[tuple[object, ...]]
+) -> None:
+    if "deliver_at_ms" in changes:
+        changes = {"deliver_at_ms": clock.now_ms() + changes["deliver_at_ms"]}
+    with pytest.raises(InvalidError) as error:
+        messages(store, clock).draft(SCOPE, msgspec.structs.replace(FORM, **changes))
+    assert [problem.field for problem in error.value.problems] == fields
 
 
 async def test_keys_and_how_long_they_last(store: Store, clock: ManualClock) -> None:

@@ -52,6 +52,8 @@ MESSAGE_COLUMNS: Final = (
     "note",
     "created_at_ms",
     "payload_expires_at_ms",
+    "tags",
+    "deliver_at_ms",
 )
 ATTEMPT_COLUMNS: Final = (
     "id",

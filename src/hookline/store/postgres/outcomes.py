@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any, Final
 
-from hookline.model import AttemptStatus, Kind
+from hookline.model import AttemptStatus, Kind, Message
 from hookline.store.changes import Commit, DeliveryKey, Outcome, Spill
 from hookline.store.records import attempt_to_row
 
@@ -70,6 +70,12 @@ class PendingChanges:
         action = Action.INSERT_LEASED if spill.leased else Action.INSERT_FREE
         self._put((key.message_id, key.endpoint_id, key.kind.value, spill.app_id, action, spill.due_at_ms, 0))
 
+    def add_delayed(self, message: Message) -> None:
+        """Every delivery of a message for later waits until its time comes."""
+        due_at_ms = message.deliver_at_ms or 0
+        for endpoint_id in message.targets:
+            self._put((message.id, endpoint_id, SCHEDULED, message.app_id, Action.INSERT_FREE, due_at_ms, 0))
+
     def _put(self, change: _Change) -> None:
         key = change[:3]
         if change[4] == Action.DELETE:
@@ -78,13 +84,15 @@ class PendingChanges:
             self._changes.setdefault(key, change)
 
 
-def plan_pending(change: Commit, outcomes: Sequence[Outcome]) -> list[_Change]:
+def plan_pending(change: Commit, outcomes: Sequence[Outcome], delayed: Sequence[Message] = ()) -> list[_Change]:
     """All changes of `pending` that a commit asks for, but ordered targets. The happy path has none."""
     changes = PendingChanges()
     for outcome in outcomes:
         # The most frequent case first: born leased, succeeded, nothing to do.
         if outcome.has_row or outcome.late or outcome.attempt.status is not AttemptStatus.SUCCEEDED:
             changes.add_outcome(outcome)
+    for message in delayed:
+        changes.add_delayed(message)
     for spill in change.spills:
         changes.add_spill(spill)
     for key in change.releases:

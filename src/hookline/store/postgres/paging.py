@@ -98,6 +98,7 @@ def _bind(where: MessageFilter) -> tuple[Any, ...]:
         None if where.status is None else STATUS_NUMBER[where.status],
         where.status_class,
         where.endpoint_id,
+        where.tag,
     )
 
 

@@ -148,7 +148,8 @@ class Work:
 
     async def change_pending(self, outcomes: Sequence[Outcome]) -> None:
         """Steps 6 and 7, but for the attempts."""
-        rows = plan_pending(self.change, outcomes)
+        delayed = [new.message for new in self.kept_messages() if new.message.deliver_at_ms is not None]
+        rows = plan_pending(self.change, outcomes, delayed)
         if not rows:
             return
         node = self.change.node
@@ -226,6 +227,6 @@ def notification(news: set[str]) -> str:
 
 
 def _members(messages: Sequence[NewMessage]) -> str | None:
-    """Who is in the batch: messages with a target that is not ordered."""
-    members = [new.message for new in messages if len(new.message.targets) > len(new.ordered)]
+    """Who is in the batch: messages with a delivery that is born leased."""
+    members = [new.message for new in messages if new.born_leased]
     return members_to_text(members) if members else None

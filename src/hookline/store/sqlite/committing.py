@@ -33,8 +33,8 @@ def commit(connection: sqlite3.Connection, change: Commit, announcements: list[t
     require_node(connection, change.node.node_id, change.node.epoch)
     if change.routing:
         _require_routing(connection, change)
-    result = _write_messages(connection, change, announcements) if change.messages else _NOTHING
     freed = lanes.Freed()
+    result = _write_messages(connection, change, freed, announcements) if change.messages else _NOTHING
     if change.outcomes:
         recording.write_outcomes(connection, change, freed)
     if change.spills:
@@ -76,7 +76,7 @@ def _require_routing(connection: sqlite3.Connection, change: Commit) -> None:
 
 
 def _write_messages(
-    connection: sqlite3.Connection, change: Commit, announcements: list[tuple[str, str]]
+    connection: sqlite3.Connection, change: Commit, freed: lanes.Freed, announcements: list[tuple[str, str]]
 ) -> CommitResult:
     news = change.messages
     taken = _take_outbox(connection, news)
@@ -87,12 +87,15 @@ def _write_messages(
     if not kept:
         return CommitResult(duplicates, taken)
     _insert_messages(connection, [new.message for new in kept], change.now_ms)
-    owed = [new.message for new in kept if len(new.message.targets) > len(new.ordered)]
+    owed = [new.message for new in kept if new.born_leased]
     if owed:
         _insert_batch(connection, change, owed)
     ordered = [new for new in kept if new.ordered]
     if ordered:
         announcements.extend(_write_ordered(connection, ordered, change.now_ms))
+    delayed = [new.message for new in kept if new.message.deliver_at_ms is not None]
+    if delayed:
+        _write_delayed(connection, delayed, freed)
     return CommitResult(duplicates, taken) if taken or duplicates else _NOTHING
 
 
@@ -154,6 +157,8 @@ def _insert_messages(connection: sqlite3.Connection, messages: Iterable[Message]
                 m.note or "",
                 m.created_at_ms,
                 m.payload_expires_at_ms or 0,
+                ",".join(m.tags) if m.tags else "",
+                m.deliver_at_ms or 0,
             )
             for m in messages
         ],
@@ -187,6 +192,17 @@ def _write_ordered(connection: sqlite3.Connection, news: Iterable[NewMessage], n
             [(m.id, endpoint_id, m.app_id, now_ms, number) for number, m in enumerate(messages, first)],
         )
     return [("lane", endpoint_id) for endpoint_id in by_endpoint]
+
+
+def _write_delayed(connection: sqlite3.Connection, messages: Iterable[Message], freed: lanes.Freed) -> None:
+    """Put the deliveries of messages for later where they wait."""
+    rows = []
+    for m in messages:
+        assert m.deliver_at_ms is not None
+        for endpoint_id in m.targets:
+            rows.append((m.id, endpoint_id, _text(Kind.SCHEDULED), m.app_id, m.deliver_at_ms, "", 0))
+            freed.add(endpoint_id, m.app_id, m.deliver_at_ms)
+    connection.executemany(_SQL["insert_spill"], rows)
 
 
 def _write_spills(connection: sqlite3.Connection, change: Commit, freed: lanes.Freed) -> None:

@@ -13,7 +13,7 @@ from hookline.store.changes import Claimed, DueLane, LaneHealth, NodeLease, Want
 from hookline.store.queries import load_queries
 
 _SQL = load_queries("sqlite", "lanes")
-_MESSAGE_COLUMNS = 12
+_MESSAGE_COLUMNS = 14
 _KINDS = {kind.value: kind for kind in Kind}
 
 

@@ -123,6 +123,7 @@ def _bind_filter(where: MessageFilter, prefix: str) -> dict[str, Any]:
         "status": None if where.status is None else records.STATUS_NUMBER[where.status],
         "status_class": where.status_class,
         "endpoint_id": where.endpoint_id,
+        "tag": where.tag,
         "from_id": "" if since is None else id_at(prefix, since - ID_MARGIN_MS),
         "to_id": "\x7f" if until is None else id_at(prefix, until + ID_MARGIN_MS),
     }

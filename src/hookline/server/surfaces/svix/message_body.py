@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 import msgspec
 
+from hookline.server.surfaces.svix.moments import read_moment
 from hookline.server.surfaces.svix.shapes import ApplicationIn
 from hookline.services import ApplicationForm, InvalidError, MessageForm, Problem
 from hookline.services.errors import invalid
@@ -36,7 +38,8 @@ class _Body(msgspec.Struct, rename="camel"):
     channels: tuple[str, ...] | None = None
     payload_retention_period: _Count | None = None
     payload_retention_hours: _Count | None = None
-    deliver_at: str | None = None
+    deliver_at: datetime | None = None
+    tags: tuple[str, ...] | None = None
     transformations_params: _Parameters | None = None
     application: dict[str, Any] | None = None
 
@@ -72,7 +75,7 @@ def read_application(body: bytes) -> ApplicationForm | None:
 def _decode(body: bytes) -> _Body:
     try:
         content = _decoder.decode(body)
-        if _may_repeat(body):
+        if _may_repeat(body) or _rarely_repeats(content, body):
             _refuse_repetition(body)
     except msgspec.ValidationError as error:
         raise InvalidError([_problem_of(str(error))]) from error
@@ -82,9 +85,6 @@ def _decode(body: bytes) -> _Body:
 
 
 def _form_of(content: _Body) -> MessageForm:
-    if content.deliver_at is not None:
-        # Failure policy: closed. Sent at once, a message for later could do harm; refused, somebody notices.
-        raise invalid("deliver_at", "Delayed messages are not offered. Send it when it is due.", "not_supported")
     payload = bytes(content.payload) or bytes(content.data)
     parameters = content.transformations_params
     if parameters is not None and parameters.raw_payload is not None:
@@ -97,11 +97,16 @@ def _form_of(content: _Body) -> MessageForm:
     else:
         raise invalid("payload", "Field required", "missing")
     retention_s: float | None = None
+    if content.payload_retention_hours is not None and content.payload_retention_period is not None:
+        raise invalid("payload_retention_hours", "Give payloadRetentionPeriod (days) or this one (hours), not both.")
     if content.payload_retention_hours is not None:
         retention_s = content.payload_retention_hours * 3_600.0
     elif content.payload_retention_period is not None:
         retention_s = content.payload_retention_period * 86_400.0
-    return MessageForm(content.event_type, raw, content.event_id, content.channels, retention_s)
+    deliver_at_ms = None if content.deliver_at is None else read_moment(content.deliver_at, "deliver_at")
+    return MessageForm(
+        content.event_type, raw, content.event_id, content.channels, retention_s, content.tags, deliver_at_ms
+    )
 
 
 def _problem_of(text: str) -> Problem:
@@ -125,6 +130,13 @@ def _may_repeat(body: bytes) -> bool:
         or body.count(b'"eventType"') > 1
         or body.count(b'"eventId"') > 1
         or body.count(b'"channels"') > 1
+    )
+
+
+def _rarely_repeats(content: _Body, body: bytes) -> bool:
+    """The same for members that most messages do without: nothing is searched for where they are absent."""
+    return (content.tags is not None and body.count(b'"tags"') > 1) or (
+        content.deliver_at is not None and body.count(b'"deliverAt"') > 1
     )
 
 

@@ -7,15 +7,17 @@ come joined by commas, repeated, or with `[]` behind their name.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
+import msgspec
 from fastapi import Depends, Query, Request
 
 from hookline.model import AttemptStatus, ids
+from hookline.server.surfaces.svix.moments import read_moment
 from hookline.services import InvalidError, Problem
 from hookline.services.errors import invalid
-from hookline.services.validation import is_event_type, is_text
+from hookline.services.validation import is_event_type, is_tag, is_text
 from hookline.store import MessageFilter, Page, Slice
 
 DEFAULT_LIMIT: Final = 50
@@ -63,7 +65,7 @@ def _read_list(request: Request, name: str) -> tuple[str, ...] | None:
 async def _read_filter(
     request: Request,
     channel: Annotated[str | None, Query(description="Only with this channel.")] = None,
-    tag: Annotated[str | None, Query(description="Messages have no tags here: finds nothing.")] = None,
+    tag: Annotated[str | None, Query(description="Only with this tag.")] = None,
     before: Annotated[datetime | None, Query(description="Only made before this time.")] = None,
     after: Annotated[datetime | None, Query(description="Only made at or after this time.")] = None,
 ) -> MessageFilter:
@@ -71,9 +73,11 @@ async def _read_filter(
     names = _read_list(request, "event_types")
     if names is not None and (len(names) > MAX_FILTER_VALUES or not all(is_event_type(name) for name in names)):
         raise invalid("event_types", "Not a list of event types.", place="query")
-    if tag is not None or (channel is not None and not is_text(channel)):
+    if (tag is not None and not is_tag(tag)) or (channel is not None and not is_text(channel)):
         names = ()  # finds nothing
-    return MessageFilter(names, channel, _milliseconds(after), _milliseconds(before))
+    since_ms = None if after is None else read_moment(after, "after", "query")
+    until_ms = None if before is None else read_moment(before, "before", "query")
+    return MessageFilter(names, channel, since_ms, until_ms, tag=tag)
 
 
 async def _read_attempt_filter(
@@ -86,26 +90,10 @@ async def _read_attempt_filter(
         raise InvalidError([Problem(("status_code_class",), "Use 0, 100, 200, 300, 400 or 500.", place="query")])
     if (status is not None and status not in _STATUSES) or where.event_types == ():
         return None
-    return MessageFilter(
-        where.event_types,
-        where.channel,
-        where.since_ms,
-        where.until_ms,
-        None if status is None else _STATUSES[status],
-        status_code_class,
+    return msgspec.structs.replace(
+        where, status=None if status is None else _STATUSES[status], status_class=status_code_class
     )
 
 
 Where = Annotated[MessageFilter, Depends(_read_filter)]
 AttemptsWhere = Annotated[MessageFilter | None, Depends(_read_attempt_filter)]
-
-
-def _milliseconds(moment: datetime | None) -> int | None:
-    """Unix milliseconds; a time without a zone is UTC."""
-    if moment is None:
-        return None
-    zoned = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    try:
-        return round(zoned.timestamp() * 1000)
-    except (OverflowError, ValueError) as error:
-        raise invalid("before", "This time is out of range.", place="query") from error

@@ -103,7 +103,7 @@ def render_delivery(endpoint: Endpoint, delivery: DeliveryView) -> MessageEndpoi
 def write_message(message: Message, *, with_content: bool) -> bytes:
     """A MessageOut, around the payload as it was sent."""
     payload = EXPUNGED if message.payload_expired else message.payload if with_content else b"{}"
-    return b'{"id":"%b","eventType":"%b","eventId":%b,"channels":%b,"payload":%b,"timestamp":"%b"}' % (
+    written = b'{"id":"%b","eventType":"%b","eventId":%b,"channels":%b,"payload":%b,"timestamp":"%b"}' % (
         message.id.encode(),
         message.event_type.encode(),  # its grammar has nothing that JSON would escape
         b"null" if message.event_id is None else orjson.dumps(message.event_id),
@@ -111,6 +111,11 @@ def write_message(message: Message, *, with_content: bool) -> bytes:
         payload,
         format_time(message.created_at_ms).encode(),
     )
+    if message.tags:
+        written = b'%b,"tags":%b}' % (written[:-1], orjson.dumps(message.tags))
+    if message.deliver_at_ms is not None:
+        written = b'%b,"deliverAt":"%b"}' % (written[:-1], format_time(message.deliver_at_ms).encode())
+    return written
 
 
 def write_attempt(attempt: Attempt, *, with_content: bool, message: bytes | None = None) -> bytes:

@@ -6,6 +6,7 @@ and always optional. What was left out and what is null are different things in 
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar, cast
 
 from pydantic import (
@@ -174,6 +175,8 @@ class MessageOut(Shape):
     channels: list[str] | None
     payload: dict[str, Any]
     timestamp: str
+    tags: list[str] | None = None
+    deliver_at: str | None = None
 
 
 class AttemptOut(Shape):
@@ -214,5 +217,7 @@ class MessageIn(Shape):
     event_id: str | None = None
     channels: list[str] | None = None
     payload_retention_period: Annotated[int | None, Field(description="Days until the payload is emptied.")] = None
-    payload_retention_hours: Annotated[int | None, Field(description="The same in hours.")] = None
+    payload_retention_hours: Annotated[int | None, Field(description="The same in hours; not both.")] = None
+    tags: Annotated[list[str] | None, Field(description="Names that lists filter by, at most 5.")] = None
+    deliver_at: Annotated[datetime | None, Field(description="When it goes out, at most 7 days ahead.")] = None
     application: ApplicationIn | None = None

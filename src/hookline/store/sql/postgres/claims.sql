@@ -93,7 +93,8 @@ RETURNING p.message_id, p.endpoint_id, p.kind, p.app_id, p.attempts, p.rescues, 
 
 -- name: load_messages
 SELECT m.app_id, m.id, m.org_id, m.event_type, m.event_id, m.channels, m.payload,
-       COALESCE(f.endpoint_ids, m.targets), m.note, m.created_at_ms, m.payload_expires_at_ms, m.payload_expired
+       COALESCE(f.endpoint_ids, m.targets), m.note, m.created_at_ms, m.payload_expires_at_ms, m.payload_expired,
+       m.tags, m.deliver_at_ms
 FROM unnest($1::text[], $2::text[]) AS wanted (app_id, id)
 JOIN hookline_messages m ON m.app_id = wanted.app_id AND m.id = wanted.id
 LEFT JOIN hookline_fanouts f ON f.hash = CASE WHEN m.targets LIKE '#%' THEN substr(m.targets, 2) END;

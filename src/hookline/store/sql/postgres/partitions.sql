@@ -42,9 +42,9 @@ DROP TABLE {partition};
 -- name: carry_messages
 INSERT INTO hookline_messages
     (app_id, id, org_id, event_type, event_id, channels, payload, targets, note, created_at_ms, payload_expires_at_ms,
-     payload_expired)
+     payload_expired, tags, deliver_at_ms)
 SELECT app_id, id, org_id, event_type, event_id, channels, payload, targets, note, created_at_ms, payload_expires_at_ms,
-       payload_expired
+       payload_expired, tags, deliver_at_ms
 FROM {partition}
 WHERE id IN (
     SELECT message_id FROM hookline_pending WHERE message_id >= '{low}' AND message_id < '{high}'

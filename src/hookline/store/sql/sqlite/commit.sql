@@ -30,8 +30,9 @@ WHERE last_used_at_ms < excluded.last_used_at_ms - 3600000;
 
 -- name: insert_message
 INSERT INTO hookline_messages
-    (app_id, id, org_id, event_type, event_id, channels, payload, targets, note, created_at_ms, payload_expires_at_ms)
-VALUES (?, ?, ?, ?, nullif(?, ''), nullif(?, ''), ?, ?, nullif(?, ''), ?, nullif(?, 0));
+    (app_id, id, org_id, event_type, event_id, channels, payload, targets, note, created_at_ms, payload_expires_at_ms,
+     tags, deliver_at_ms)
+VALUES (?, ?, ?, ?, nullif(?, ''), nullif(?, ''), ?, ?, nullif(?, ''), ?, nullif(?, 0), nullif(?, ''), nullif(?, 0));
 
 -- name: insert_batch
 INSERT INTO hookline_batches (id, node_id, epoch, members, created_at_ms) VALUES (?, ?, ?, ?, ?);

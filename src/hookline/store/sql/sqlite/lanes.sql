@@ -78,6 +78,7 @@ WHERE endpoint_id = ? AND lease_node = ? AND lease_epoch = ?;
 -- name: select_by_due
 SELECT m.app_id, m.id, m.org_id, m.event_type, m.event_id, m.channels, m.payload,
        coalesce(f.endpoint_ids, m.targets), m.note, m.created_at_ms, m.payload_expires_at_ms, m.payload_expired,
+       m.tags, m.deliver_at_ms,
        p.endpoint_id, p.kind, p.attempts, p.rescues, p.sequence, p.due_at_ms, p.lease_node
 FROM hookline_pending p
 JOIN hookline_messages m ON m.app_id = p.app_id AND m.id = p.message_id
@@ -88,6 +89,7 @@ ORDER BY p.due_at_ms LIMIT ?;
 -- name: select_without_sequence
 SELECT m.app_id, m.id, m.org_id, m.event_type, m.event_id, m.channels, m.payload,
        coalesce(f.endpoint_ids, m.targets), m.note, m.created_at_ms, m.payload_expires_at_ms, m.payload_expired,
+       m.tags, m.deliver_at_ms,
        p.endpoint_id, p.kind, p.attempts, p.rescues, p.sequence, p.due_at_ms, p.lease_node
 FROM hookline_pending p
 JOIN hookline_messages m ON m.app_id = p.app_id AND m.id = p.message_id
@@ -98,6 +100,7 @@ ORDER BY p.due_at_ms LIMIT ?;
 -- name: select_by_sequence
 SELECT m.app_id, m.id, m.org_id, m.event_type, m.event_id, m.channels, m.payload,
        coalesce(f.endpoint_ids, m.targets), m.note, m.created_at_ms, m.payload_expires_at_ms, m.payload_expired,
+       m.tags, m.deliver_at_ms,
        p.endpoint_id, p.kind, p.attempts, p.rescues, p.sequence, p.due_at_ms, p.lease_node
 FROM hookline_pending p
 JOIN hookline_messages m ON m.app_id = p.app_id AND m.id = p.message_id

@@ -3,7 +3,8 @@
 
 -- name: find_message
 SELECT m.app_id, m.id, m.org_id, m.event_type, m.event_id, m.channels, m.payload,
-       coalesce(f.endpoint_ids, m.targets), m.note, m.created_at_ms, m.payload_expires_at_ms, m.payload_expired
+       coalesce(f.endpoint_ids, m.targets), m.note, m.created_at_ms, m.payload_expires_at_ms, m.payload_expired,
+       m.tags, m.deliver_at_ms
 FROM hookline_messages m
 LEFT JOIN hookline_fanouts f ON f.hash = CASE WHEN m.targets GLOB '#*' THEN substr(m.targets, 2) END
 WHERE m.app_id = ? AND m.id = ? AND m.org_id = ?;
@@ -13,13 +14,15 @@ SELECT message_id FROM hookline_message_keys WHERE org_id = ? AND app_id = ? AND
 
 -- name: list_messages
 SELECT m.app_id, m.id, m.org_id, m.event_type, m.event_id, m.channels, m.payload,
-       coalesce(f.endpoint_ids, m.targets), m.note, m.created_at_ms, m.payload_expires_at_ms, m.payload_expired
+       coalesce(f.endpoint_ids, m.targets), m.note, m.created_at_ms, m.payload_expires_at_ms, m.payload_expired,
+       m.tags, m.deliver_at_ms
 FROM hookline_messages m
 LEFT JOIN hookline_fanouts f ON f.hash = CASE WHEN m.targets GLOB '#*' THEN substr(m.targets, 2) END
 WHERE m.app_id = :app_id AND m.org_id = :org_id
   AND m.id > :low AND m.id < :high AND m.id >= :from_id AND m.id <= :to_id
   AND (:event_types IS NULL OR m.event_type IN (SELECT value FROM json_each(:event_types)))
   AND (:channel IS NULL OR instr(',' || m.channels || ',', ',' || :channel || ',') > 0)
+  AND (:tag IS NULL OR instr(',' || m.tags || ',', ',' || :tag || ',') > 0)
   AND (:since_ms IS NULL OR m.created_at_ms >= :since_ms)
   AND (:until_ms IS NULL OR m.created_at_ms < :until_ms)
   AND (:endpoint_id IS NULL
@@ -56,11 +59,12 @@ WHERE t.message_id = :parent_id AND t.app_id = :app_id
   AND (:status_class IS NULL OR t.response_status / 100 * 100 = :status_class)
   AND (:since_ms IS NULL OR t.created_at_ms >= :since_ms)
   AND (:until_ms IS NULL OR t.created_at_ms < :until_ms)
-  AND ((:event_types IS NULL AND :channel IS NULL) OR EXISTS (
+  AND ((:event_types IS NULL AND :channel IS NULL AND :tag IS NULL) OR EXISTS (
       SELECT 1 FROM hookline_messages m
       WHERE m.app_id = t.app_id AND m.id = t.message_id
         AND (:event_types IS NULL OR m.event_type IN (SELECT value FROM json_each(:event_types)))
-        AND (:channel IS NULL OR instr(',' || m.channels || ',', ',' || :channel || ',') > 0)))
+        AND (:channel IS NULL OR instr(',' || m.channels || ',', ',' || :channel || ',') > 0)
+        AND (:tag IS NULL OR instr(',' || m.tags || ',', ',' || :tag || ',') > 0)))
 ORDER BY t.id /*direction*/ LIMIT :limit;
 
 -- name: list_attempts_of_message_window
@@ -80,11 +84,12 @@ WHERE t.endpoint_id = :parent_id AND t.app_id = :app_id
   AND (:status_class IS NULL OR t.response_status / 100 * 100 = :status_class)
   AND (:since_ms IS NULL OR t.created_at_ms >= :since_ms)
   AND (:until_ms IS NULL OR t.created_at_ms < :until_ms)
-  AND ((:event_types IS NULL AND :channel IS NULL) OR EXISTS (
+  AND ((:event_types IS NULL AND :channel IS NULL AND :tag IS NULL) OR EXISTS (
       SELECT 1 FROM hookline_messages m
       WHERE m.app_id = t.app_id AND m.id = t.message_id
         AND (:event_types IS NULL OR m.event_type IN (SELECT value FROM json_each(:event_types)))
-        AND (:channel IS NULL OR instr(',' || m.channels || ',', ',' || :channel || ',') > 0)))
+        AND (:channel IS NULL OR instr(',' || m.channels || ',', ',' || :channel || ',') > 0)
+        AND (:tag IS NULL OR instr(',' || m.tags || ',', ',' || :tag || ',') > 0)))
 ORDER BY t.id /*direction*/ LIMIT :limit;
 
 -- name: list_attempts_of_endpoint_window
