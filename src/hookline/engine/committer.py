@@ -270,7 +270,7 @@ class Committer:
             if table is None:
                 waiting.answer(UnknownApplicationError("the application does not exist any more"))
                 continue
-            targets, ordered, note = table.select(draft.event_type, draft.channels)
+            targets, ordered, note = table.select(draft.event_type, draft.channels, draft.payload)
             routing[draft.app_id] = table.version
             if draft.deliver_at_ms is None:
                 owed = owed or len(ordered) < len(targets)

@@ -3,20 +3,36 @@
 A cache with a version. Whoever changes an endpoint moves the application's routing version in the same transaction;
 the change is announced on the bus and drops the table here, and the ingest transaction compares versions, so a missed
 announcement costs a second selection and never a wrong one. Endpoints are used as they are at the moment of sending.
+
+What a message's type selects is remembered for the next one. Only where an endpoint that takes the type looks inside
+the payload is the payload parsed, once for all of them, and the selection made for this message alone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from hookline.dialects import Dialect, Prepared, effective_policy, get_dialect
 from hookline.engine.options import EngineOptions
-from hookline.model import Endpoint, EndpointStatus, Filter, RetryPolicy, compile_filter
+from hookline.model import (
+    ConditionError,
+    Endpoint,
+    EndpointStatus,
+    Filter,
+    RetryPolicy,
+    compile_filter,
+    filter_of,
+    read_payload,
+)
 from hookline.store.protocol import EngineStore
+
+log = logging.getLogger("hookline.engine.routing")
 
 MAX_TABLES = 20_000  # applications whose endpoints are kept in memory
 
@@ -29,7 +45,7 @@ class Route:
     def __init__(self, endpoint: Endpoint, options: EngineOptions) -> None:
         self.endpoint = endpoint
         self.dialect: Dialect = get_dialect(endpoint.dialect)
-        self.filter: Filter = compile_filter(endpoint.event_types, endpoint.channels)
+        self.filter: Filter = _filter_of(endpoint)
         self._options = options
         self._prepared: Prepared | None = None
         self._policy: RetryPolicy | None = None
@@ -57,41 +73,85 @@ class Route:
         return self._policy
 
 
+def _filter_of(endpoint: Endpoint) -> Filter:
+    try:
+        return filter_of(endpoint)
+    except ConditionError as error:
+        # Failure policy: closed. Conditions are checked when they come in, so these were written by another version;
+        # what the endpoint does not get can be replayed, what it should not have seen cannot be taken back.
+        log.error(  # noqa: TRY400  (the error is about the conditions: its trace says nothing)
+            "an endpoint's filter cannot be understood; it gets nothing new",
+            extra={"action": "filter_unreadable", "endpoint": endpoint.id, "reason": error.message},
+        )
+        return msgspec.structs.replace(
+            compile_filter(endpoint.event_types, endpoint.channels), conditions=lambda _: False
+        )
+
+
+class Selection(NamedTuple):
+    """Who gets a message: all targets, those of them that are ordered, and a note that says why there is none."""
+
+    targets: tuple[str, ...]
+    ordered: tuple[str, ...]
+    note: str | None
+
+
 class RoutingTable:
     """The endpoints of one application at one version."""
 
-    __slots__ = ("_selections", "app_id", "routes", "version")
+    __slots__ = ("_candidates", "_selections", "app_id", "routes", "version")
 
     def __init__(self, app_id: str, version: int, endpoints: Sequence[Endpoint], options: EngineOptions) -> None:
         self.app_id = app_id
         self.version = version
         self.routes = {endpoint.id: Route(endpoint, options) for endpoint in endpoints}
-        self._selections: dict[str, tuple[tuple[str, ...], tuple[str, ...], str | None]] = {}
+        self._selections: dict[str, Selection] = {}
+        self._candidates: dict[str, list[Route]] = {}  # of the types that somebody takes by what is in the payload
 
-    def select(self, event_type: str, channels: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
-        """All targets, those of them that are ordered, and a note that says why there is none.
+    def select(self, event_type: str, channels: Sequence[str], payload: bytes | None = None) -> Selection:
+        """Who gets a message. Without its payload: who might, whatever is in it.
 
         A disabled endpoint collects nothing; a paused one goes on collecting.
         """
-        if channels:
-            return self._select(event_type, channels)
-        known = self._selections.get(event_type)
-        if known is None:
-            if len(self._selections) > 1_000:  # event types are free text: keep a hostile sender from filling memory
-                self._selections.clear()
-            known = self._selections[event_type] = self._select(event_type, channels)
-        return known
+        if not channels:
+            known = self._selections.get(event_type)
+            if known is not None:
+                return known
+        return self._select(event_type, channels, payload)
 
-    def _select(self, event_type: str, channels: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
-        collecting = [route for route in self.routes.values() if route.endpoint.status is not EndpointStatus.DISABLED]
-        chosen = [route.endpoint for route in collecting if route.filter.wants(event_type, channels)]
-        targets = tuple(endpoint.id for endpoint in chosen)
-        ordered = tuple(endpoint.id for endpoint in chosen if endpoint.ordered)
-        if targets:
-            return targets, ordered, None
+    def _select(self, event_type: str, channels: Sequence[str], payload: bytes | None) -> Selection:
+        routes = None if channels else self._candidates.get(event_type)
+        if routes is None:
+            routes = [route for route in self._collecting() if route.filter.wants(event_type, channels)]
+            by_type_alone = all(route.filter.conditions is None for route in routes)
+            if by_type_alone:
+                selection = self._selection(routes, "no endpoint takes this event type and channel")
+            if not channels:
+                if len(self._selections) + len(self._candidates) > 1_000:
+                    self._selections.clear()  # event types are free text: keep a hostile sender from filling memory
+                    self._candidates.clear()
+                if by_type_alone:
+                    self._selections[event_type] = selection
+                else:
+                    self._candidates[event_type] = routes
+            if by_type_alone:
+                return selection
+        if payload is not None:
+            content = read_payload(payload)
+            routes = [route for route in routes if route.filter.conditions is None or route.filter.conditions(content)]
+        return self._selection(routes, "no endpoint's filter takes this payload")
+
+    def _collecting(self) -> list[Route]:
+        return [route for route in self.routes.values() if route.endpoint.status is not EndpointStatus.DISABLED]
+
+    def _selection(self, routes: Sequence[Route], note: str) -> Selection:
+        if routes:
+            chosen = [route.endpoint for route in routes]
+            targets = tuple(endpoint.id for endpoint in chosen)
+            return Selection(targets, tuple(endpoint.id for endpoint in chosen if endpoint.ordered), None)
         if not self.routes:
-            return (), (), "the application has no endpoint"
-        return (), (), "no endpoint takes this event type and channel" if collecting else "every endpoint is disabled"
+            return Selection((), (), "the application has no endpoint")
+        return Selection((), (), note if self._collecting() else "every endpoint is disabled")
 
 
 class Routing:

@@ -1,5 +1,6 @@
 """Frozen data types, ids, retry policy, filters and the delivery's state machine. Pure."""
 
+from hookline.model.conditions import ConditionError, compile_conditions
 from hookline.model.delivery import (
     ENDS,
     SVIX_STATUS,
@@ -32,7 +33,7 @@ from hookline.model.extras import (
     Extras,
     OAuth2Auth,
 )
-from hookline.model.filters import Filter, compile_filter
+from hookline.model.filters import Filter, compile_filter, filter_of, read_payload, wants
 from hookline.model.policy import Answer, Decision, Effect, RetryPolicy, Verdict, decide
 from hookline.model.retry_after import parse_retry_after
 
@@ -52,6 +53,7 @@ __all__ = [
     "BasicAuth",
     "BearerAuth",
     "ClientCertificate",
+    "ConditionError",
     "Decision",
     "DeliveryState",
     "Effect",
@@ -68,8 +70,12 @@ __all__ = [
     "RetryPolicy",
     "Verdict",
     "advance",
+    "compile_conditions",
     "compile_filter",
     "decide",
+    "filter_of",
     "parse_retry_after",
+    "read_payload",
     "state_of_pending",
+    "wants",
 ]

@@ -154,6 +154,8 @@ def _on_the_wire(problem: Problem) -> Sequence[str | int]:
     """The path as clients wrote it: members of bodies in camelCase, parameters and headers as they are."""
     if problem.place != "body":
         return problem.field
+    if problem.field[:1] == ("filter",):  # what is in it are the caller's own names
+        return problem.field
     return [to_camel(part) if isinstance(part, str) else part for part in problem.field]
 
 

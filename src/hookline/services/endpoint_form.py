@@ -13,7 +13,15 @@ import msgspec
 
 from hookline.dialects import DIALECTS, DialectError, effective_policy, get_dialect
 from hookline.egress import EgressPolicy, HeaderRefused, UrlRefused, check_custom_headers, parse_url
-from hookline.model import Endpoint, EndpointStatus, RetryPolicy, ids
+from hookline.model import (
+    ConditionError,
+    Endpoint,
+    EndpointStatus,
+    Extras,
+    RetryPolicy,
+    compile_conditions,
+    ids,
+)
 from hookline.services.errors import InvalidError, Problem
 from hookline.services.validation import (
     Findings,
@@ -63,6 +71,7 @@ class EndpointForm(msgspec.Struct, frozen=True):
     options: Mapping[str, Any] = {}
     policy: PolicyForm | None = None
     ordered: bool = False
+    filter: Mapping[str, Any] | None = None
 
     @classmethod
     def of(cls, endpoint: Endpoint) -> EndpointForm:
@@ -83,6 +92,7 @@ class EndpointForm(msgspec.Struct, frozen=True):
             options=endpoint.options,
             policy=None if endpoint.policy is None else PolicyForm(**msgspec.structs.asdict(endpoint.policy)),
             ordered=endpoint.ordered,
+            filter=endpoint.extras.filter,
         )
 
     def __repr__(self) -> str:
@@ -116,7 +126,14 @@ def check_form(form: EndpointForm, egress: EgressPolicy) -> None:
         check_custom_headers(form.headers.items())
     except HeaderRefused as error:
         findings.add("headers", error.message, error.code)
+    if form.filter is not None:
+        _check_filter(form.filter, findings)
     findings.finish()
+
+
+def fill_extras(extras: Extras, form: EndpointForm) -> Extras:
+    """What the form says of what few endpoints want."""
+    return msgspec.structs.replace(extras, filter=form.filter)
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
@@ -164,6 +181,13 @@ def _check_options(form: EndpointForm, findings: Findings) -> None:
         get_dialect(form.dialect).check_options(form.options)
     except DialectError as error:
         findings.add(_path(error), error.message, error.code)
+
+
+def _check_filter(conditions: Mapping[str, Any], findings: Findings) -> None:
+    try:
+        compile_conditions(conditions)
+    except ConditionError as error:
+        findings.add(("filter", *error.path), error.message, error.code)
 
 
 def _path(error: DialectError) -> tuple[str, ...]:

@@ -12,7 +12,14 @@ from hookline.clock import Clock
 from hookline.dialects import SecretForm, get_dialect
 from hookline.egress import EgressPolicy
 from hookline.model import Endpoint, EndpointSecret, EndpointStatus, ids
-from hookline.services.endpoint_form import EndpointForm, check_form, check_headers, check_prepared, merge_policy
+from hookline.services.endpoint_form import (
+    EndpointForm,
+    check_form,
+    check_headers,
+    check_prepared,
+    fill_extras,
+    merge_policy,
+)
 from hookline.services.errors import ConflictError, NotFoundError
 from hookline.services.secrets import DEFAULT_GRACE_S, RANDOM_BYTES, generate_secret, read_secret, rotate_secrets
 from hookline.services.validation import may_be_name, unique
@@ -202,6 +209,7 @@ class Endpoints:
             ordered=form.ordered,
             throttle_rate=form.throttle_rate,
             metadata=dict(form.metadata),
+            extras=fill_extras(endpoint.extras, form),
         )
         return msgspec.structs.replace(filled, policy=merge_policy(filled, form.policy, self._default_schedule_s))
 

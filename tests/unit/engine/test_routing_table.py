@@ -10,7 +10,7 @@ import pytest
 from hookline.dialects import DialectError
 from hookline.engine.options import EngineOptions
 from hookline.engine.routing import MAX_TABLES, Route, Routing, RoutingTable
-from hookline.model import Endpoint, EndpointStatus, RetryPolicy
+from hookline.model import Endpoint, EndpointStatus, Extras, RetryPolicy
 from support.samples import WHSEC, make_endpoint
 
 
@@ -148,3 +148,56 @@ async def test_tables_are_bounded():
     assert await routing.get("app") is routing.cached("app")
     assert len(routing._tables) == MAX_TABLES
     assert routing.cached("0") is None
+
+
+def filtered(name: str, conditions: dict[str, object], **changes: object) -> Endpoint:
+    return endpoint(name, extras=Extras(filter=conditions), **changes)
+
+
+def test_a_filter_looks_into_the_payload():
+    one = table(
+        endpoint("all"),
+        filtered("large", {"amount": {">": 100}}),
+        filtered("orders", {"amount": {">": 1}}, event_types=("order.*",), ordered=True),
+    )
+    assert one.select("order.paid", (), b'{"amount": 101}') == (("all", "large", "orders"), ("orders",), None)
+    assert one.select("order.paid", (), b'{"amount": 2}') == (("all", "orders"), ("orders",), None)
+    assert one.select("order.paid", (), b"{}") == (("all",), (), None)
+    assert one.select("invoice.paid", ("eu",), b'{"amount": 101}').targets == ("all", "large")
+    assert one.select("invoice.paid", ("eu",), b"not JSON").targets == ("all",)
+    assert one.select("order.paid", ()).targets == ("all", "large", "orders")  # who might get it
+
+
+def test_a_payload_is_read_once_and_only_where_a_filter_takes_its_type(monkeypatch):
+    reads: list[bytes] = []
+    monkeypatch.setattr("hookline.engine.routing.read_payload", lambda payload: reads.append(payload) or {"a": 1})
+    one = table(
+        endpoint("plain"),
+        filtered("a", {"a": 1}, event_types=("x",)),
+        filtered("b", {"a": 2}, event_types=("x",)),
+        filtered("off", {"a": 1}, event_types=("y",), status=EndpointStatus.DISABLED),
+    )
+    assert one.select("y", (), b"1").targets == ("plain",)
+    assert one.select("y", ("c",), b"2").targets == ("plain",)
+    assert reads == []
+    assert one.select("x", (), b"3").targets == ("plain", "a")
+    assert one.select("x", ("c",), b"4").targets == ("plain", "a")
+    assert reads == [b"3", b"4"]
+
+
+def test_a_message_that_no_filter_takes_says_so():
+    one = table(filtered("a", {"a": 1}))
+    assert one.select("x", (), b"{}") == ((), (), "no endpoint's filter takes this payload")
+
+
+def test_a_filter_that_cannot_be_understood_takes_nothing_and_harms_nobody(caplog):
+    one = table(endpoint("plain"), filtered("new", {"a": {"from_the_future": 1}}))
+    assert one.select("x", (), b'{"a": 1}').targets == ("plain",)
+    assert "cannot be understood" in caplog.text
+
+
+def test_filtered_types_do_not_fill_memory_either():
+    one = table(filtered("a", {"a": 1}))
+    for number in range(3_000):
+        assert one.select(f"x.{number}", (), b'{"a": 1}').targets == ("a",)
+    assert len(one._candidates) <= 1_001

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookline.model import compile_filter
+from hookline.model import Extras, Message, compile_filter, filter_of, wants
+from support.samples import WHSEC, make_endpoint
 
 names = st.lists(st.sampled_from(["order", "item", "created", "or", ""]), min_size=1, max_size=4).map(".".join)
 patterns = names | names.map(lambda name: f"{name}.*") | st.just("*")
@@ -79,3 +81,23 @@ def test_agrees_with_the_plain_reading_of_the_rules(event_types, channels, event
     by_type = event_types is None or any(matches(pattern) for pattern in event_types)
     by_channel = channels is None or any(name in channels for name in of_message)
     assert compile_filter(event_types, channels).wants(event_type, of_message) is (by_type and by_channel)
+
+
+def test_whether_an_endpoint_wants_a_message():
+    picky = msgspec.structs.replace(
+        make_endpoint("standard", WHSEC),
+        event_types=("order.*",),
+        channels=("eu",),
+        extras=Extras(filter={"data.amount": {">": 100}}),
+    )
+    message = Message("m", "o", "a", "order.paid", b'{"data": {"amount": 101}}', (), 0, channels=("eu",))
+    assert wants(picky, message)
+    assert filter_of(picky).wants_message(message)
+    for change in (
+        {"event_type": "invoice.paid"},
+        {"channels": ("us",)},
+        {"payload": b'{"data": {"amount": 100}}'},
+        {"payload": b"", "payload_expired": True},
+    ):
+        assert not wants(picky, msgspec.structs.replace(message, **change))
+    assert wants(make_endpoint("standard", WHSEC), msgspec.structs.replace(message, payload=b""))

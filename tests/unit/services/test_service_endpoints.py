@@ -271,3 +271,19 @@ async def test_nothing_shows_a_secret(endpoints: Endpoints) -> None:
     form = said(dialect="plain", secret="very secret")
     assert "very secret" not in repr(form)
     assert "very secret" not in repr(await endpoints.create(SCOPE, form))
+
+
+async def test_a_filter_is_checked_kept_and_emptied(endpoints: Endpoints) -> None:
+    conditions = {"data.amount": {">": 100}}
+    endpoint = await endpoints.create(SCOPE, said(filter=conditions))
+    assert endpoint.extras.filter == conditions
+    assert (await endpoints.get(SCOPE, endpoint.id)).extras.filter == conditions
+    with pytest.raises(InvalidError) as error:
+        await endpoints.update(
+            SCOPE, endpoint.id, lambda it: msgspec.structs.replace(EndpointForm.of(it), filter={"data.x": {"like": 1}})
+        )
+    assert error.value.problems[0].field == ("filter", "data.x", "like")
+    emptied = await endpoints.update(
+        SCOPE, endpoint.id, lambda it: msgspec.structs.replace(EndpointForm.of(it), filter=None)
+    )
+    assert emptied.extras.filter is None

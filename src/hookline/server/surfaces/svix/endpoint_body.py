@@ -30,9 +30,10 @@ _EMPTY: Final[dict[str, Any]] = {
     "policy": None,
     "ordered": False,
     "paused": False,
+    "filter": None,
 }
 # What clients of the Svix API cannot say, or say elsewhere: a replacement keeps it unless it is given.
-_KEPT: Final = frozenset({"headers", "dialect", "options", "policy", "ordered", "paused"})
+_KEPT: Final = frozenset({"headers", "dialect", "options", "policy", "ordered", "paused", "filter"})
 
 
 def read_created(body: EndpointIn) -> EndpointForm:

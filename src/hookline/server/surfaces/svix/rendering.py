@@ -77,6 +77,7 @@ def render_endpoint(endpoint: Endpoint) -> EndpointOut:
         ordered=endpoint.ordered,
         paused=endpoint.status is EndpointStatus.PAUSED,
         status_reason=endpoint.status_reason,
+        filter=None if endpoint.extras.filter is None else dict(endpoint.extras.filter),
     )
 
 

@@ -86,6 +86,7 @@ class EndpointFields(Shape):
     policy: PolicyShape | None = None
     ordered: bool | None = None
     paused: bool | None = None
+    filter: Annotated[dict[str, Any] | None, Field(description="Conditions on the payload.")] = None
 
 
 class EndpointIn(EndpointFields):
@@ -117,6 +118,7 @@ class EndpointOut(Shape):
     ordered: bool
     paused: bool
     status_reason: str | None
+    filter: dict[str, Any] | None
 
 
 class SecretOut(Shape):
