@@ -1,16 +1,17 @@
 """How a message becomes an HTTP request: envelope, headers, signature, default retry policy. Pure.
 
-    prepared = get_dialect(endpoint.dialect).prepare(endpoint)  # once per endpoint version
+    prepared = prepare_endpoint(endpoint)  # once per endpoint version
     request = prepared.build(message, AttemptContext(number=1, now_ms=now_ms))  # once per attempt
 
-`prepare` is also the last check of an endpoint's configuration: whatever it accepts, `build` can sign. Failures are
-`DialectError`s, or `SignatureError`s for a message id that cannot be signed.
+`prepare_endpoint` is also the last check of an endpoint's configuration: what it accepts, `build` can sign. Failures
+are `DialectError`s, or `SignatureError`s for a message id that cannot be signed.
 """
 
 from __future__ import annotations
 
 from hookline.dialects.errors import DialectError
 from hookline.dialects.policies import effective_policy
+from hookline.dialects.preparing import prepare_endpoint
 from hookline.dialects.protocol import AttemptContext, Dialect, OutgoingRequest, Prepared, SecretForm
 from hookline.dialects.registry import DIALECTS, get_dialect
 
@@ -24,4 +25,5 @@ __all__ = [
     "SecretForm",
     "effective_policy",
     "get_dialect",
+    "prepare_endpoint",
 ]

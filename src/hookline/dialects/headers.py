@@ -38,7 +38,7 @@ def build_static_headers(content_type: str, user_agent: str, own: Mapping[str, s
         DialectError: `invalid_header` for an endpoint's own header that cannot or must not be sent.
     """
     for name, value in own.items():
-        _check_own_header(name, value)
+        check_own_header(name, value)
     return (("content-type", content_type), ("user-agent", user_agent), *own.items())
 
 
@@ -63,9 +63,10 @@ def malformed_text() -> DialectError:
     )
 
 
-def _check_own_header(name: str, value: str) -> None:
+def check_own_header(name: str, value: str, field: str = "") -> None:
+    """Raises DialectError, `invalid_header`: this header cannot or must not be sent."""
     folded = name.lower()
-    field = f"headers.{name}"
+    field = field or f"headers.{name}"
     if not _is_token(name) or (value and not _is_value(value)):
         raise DialectError(
             "A header is a name of letters, digits and hyphens, and a value of printable ASCII without blanks at its "

@@ -13,7 +13,7 @@ from hookline.egress.memory import MemoryTransport
 from hookline.egress.policy import EgressPolicy, EgressSettingsError, Limits, Proxy, parse_networks
 from hookline.egress.reasons import SENTENCES, Reason
 from hookline.egress.resolver import ResolveError, Resolver, StaticResolver, SystemResolver
-from hookline.egress.tls import TlsOptionsError, build_context
+from hookline.egress.tls import TlsOptionsError, build_context, check_client_certificate
 from hookline.egress.transport import Failure, Handle, Outcome, Request, Response, TlsOptions, Transport
 from hookline.egress.url import Target, UrlRefused, parse_url
 
@@ -44,6 +44,7 @@ __all__ = [
     "UrlRefused",
     "Verdict",
     "build_context",
+    "check_client_certificate",
     "check_custom_headers",
     "guard_for",
     "parse_networks",

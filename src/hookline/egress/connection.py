@@ -199,7 +199,8 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         self._body_size += len(body)
-        room = self._limits.max_excerpt_bytes - len(self._body)
+        most = self.exchange.request.excerpt_bytes if self.exchange is not None else None
+        room = (self._limits.max_excerpt_bytes if most is None else most) - len(self._body)
         if room > 0:
             self._body = self._body + body[:room] if self._body else body[:room]
 

@@ -19,10 +19,12 @@ class TlsOptions:
     """What one endpoint needs beside the system's trust store. PEM texts; never shown."""
 
     ca_pem: str | None = field(default=None, repr=False)
-    """Trusted instead of the system's certificate authorities."""
+    """Authorities trusted beside the usual ones."""
     client_cert_pem: str | None = field(default=None, repr=False)
     """Certificate and chain for mutual TLS."""
     client_key_pem: str | None = field(default=None, repr=False)
+    owner: str = ""
+    """Who shows the certificate. Connections are shared only where all of this is equal, so never between owners."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Request:
     body: bytes = field(repr=False)
     timeout_s: float
     tls: TlsOptions | None = None
+    excerpt_bytes: int | None = None
+    """How much of the answer's body is kept, when its reader needs more than the policy's excerpt."""
 
 
 @dataclass(slots=True)

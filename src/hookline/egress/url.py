@@ -89,7 +89,9 @@ def _invalid(rule: str, message: str) -> UrlRefused:
 
 def _read_authority(authority: str, default_port: int) -> tuple[str, int, bool]:
     if "@" in authority:
-        raise _invalid("userinfo", "The URL must not contain a user name or password. Use a header instead.")
+        raise _invalid(
+            "userinfo", "The URL must not contain a user name or password. Give them as the endpoint's auth."
+        )
     if authority.startswith("["):
         literal, bracket, rest = authority[1:].partition("]")
         packed = pack(literal) if bracket and ":" in literal else None

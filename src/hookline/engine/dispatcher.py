@@ -249,7 +249,7 @@ class Dispatcher:
         number = MANUAL_NUMBER if delivery.kind is Kind.MANUAL else delivery.number
         try:
             built = route.prepared.build(delivery.message, AttemptContext(number=number, now_ms=self._clock.now_ms()))
-            request = Request(built.method, built.url, built.headers, built.body, route.policy.timeout_s)
+            request = Request(built.method, built.url, built.headers, built.body, route.policy.timeout_s, route.tls)
         except (DialectError, SignatureError) as error:
             asyncio.get_running_loop().call_soon(done, Failure(Reason.INVALID_REQUEST, error.message))
             return

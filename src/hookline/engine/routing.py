@@ -18,9 +18,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from hookline.dialects import Dialect, Prepared, effective_policy, get_dialect
+from hookline.dialects import Dialect, Prepared, effective_policy, get_dialect, prepare_endpoint
+from hookline.egress import TlsOptions
 from hookline.engine.options import EngineOptions
 from hookline.model import (
+    NO_EXTRAS,
     ConditionError,
     Endpoint,
     EndpointStatus,
@@ -40,7 +42,7 @@ MAX_TABLES = 20_000  # applications whose endpoints are kept in memory
 class Route:
     """One endpoint, ready to be sent to: filter compiled; signer and policy made when first needed."""
 
-    __slots__ = ("_options", "_policy", "_prepared", "dialect", "endpoint", "filter")
+    __slots__ = ("_options", "_policy", "_prepared", "dialect", "endpoint", "filter", "tls")
 
     def __init__(self, endpoint: Endpoint, options: EngineOptions) -> None:
         self.endpoint = endpoint
@@ -49,6 +51,7 @@ class Route:
         self._options = options
         self._prepared: Prepared | None = None
         self._policy: RetryPolicy | None = None
+        self.tls: TlsOptions | None = None if endpoint.extras is NO_EXTRAS else _tls_of(endpoint)
 
     @property
     def enabled(self) -> bool:
@@ -58,7 +61,7 @@ class Route:
     def prepared(self) -> Prepared:
         """Raises DialectError when the endpoint's secrets or options do not fit its dialect."""
         if self._prepared is None:
-            self._prepared = self.dialect.prepare(self.endpoint)
+            self._prepared = prepare_endpoint(self.endpoint)
         return self._prepared
 
     @property
@@ -71,6 +74,14 @@ class Route:
                 timeout_s = self._options.request_timeout_s
             self._policy = msgspec.structs.replace(policy, retry_after_cap_s=cap_s, timeout_s=timeout_s)
         return self._policy
+
+
+def _tls_of(endpoint: Endpoint) -> TlsOptions | None:
+    """What its connections need; None for the usual. With a client certificate they are this endpoint's alone."""
+    certificate, ca_pem = endpoint.extras.client_certificate, endpoint.extras.ca_pem
+    if certificate is None:
+        return None if ca_pem is None else TlsOptions(ca_pem)
+    return TlsOptions(ca_pem, certificate.certificate_pem, certificate.private_key_pem, endpoint.id)
 
 
 def _filter_of(endpoint: Endpoint) -> Filter:

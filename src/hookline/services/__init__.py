@@ -6,6 +6,7 @@ Services take a caller (`Principal`) or a scope, forms of plain data, and raise 
 from hookline.services.applications import ApplicationForm, Applications
 from hookline.services.attempts import Attempts
 from hookline.services.directory import Directory
+from hookline.services.endpoint_auth import AuthForm, type_of
 from hookline.services.endpoint_form import EndpointForm, PolicyForm
 from hookline.services.endpoints import SENSITIVE_HEADERS, Endpoints
 from hookline.services.errors import (
@@ -31,6 +32,7 @@ __all__ = [
     "ApplicationForm",
     "Applications",
     "Attempts",
+    "AuthForm",
     "AuthenticationError",
     "ConflictError",
     "Directory",
@@ -54,4 +56,5 @@ __all__ = [
     "TokenSecretError",
     "Tokens",
     "public_form",
+    "type_of",
 ]

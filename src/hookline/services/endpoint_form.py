@@ -11,17 +11,22 @@ from typing import Any, Final
 
 import msgspec
 
-from hookline.dialects import DIALECTS, DialectError, effective_policy, get_dialect
+from hookline.dialects import DIALECTS, DialectError, effective_policy, get_dialect, prepare_endpoint
 from hookline.egress import EgressPolicy, HeaderRefused, UrlRefused, check_custom_headers, parse_url
 from hookline.model import (
+    NO_EXTRAS,
+    ClientCertificate,
     ConditionError,
     Endpoint,
+    EndpointAuth,
     EndpointStatus,
     Extras,
     RetryPolicy,
     compile_conditions,
     ids,
 )
+from hookline.services.certificates import check_authorities, check_certificate
+from hookline.services.endpoint_auth import AuthForm, resolve_auth
 from hookline.services.errors import InvalidError, Problem
 from hookline.services.validation import (
     Findings,
@@ -72,6 +77,9 @@ class EndpointForm(msgspec.Struct, frozen=True):
     policy: PolicyForm | None = None
     ordered: bool = False
     filter: Mapping[str, Any] | None = None
+    auth: AuthForm | EndpointAuth | None = None
+    client_certificate: ClientCertificate | None = None
+    ca_pem: str | None = None
 
     @classmethod
     def of(cls, endpoint: Endpoint) -> EndpointForm:
@@ -93,6 +101,9 @@ class EndpointForm(msgspec.Struct, frozen=True):
             policy=None if endpoint.policy is None else PolicyForm(**msgspec.structs.asdict(endpoint.policy)),
             ordered=endpoint.ordered,
             filter=endpoint.extras.filter,
+            auth=endpoint.extras.auth,
+            client_certificate=endpoint.extras.client_certificate,
+            ca_pem=endpoint.extras.ca_pem,
         )
 
     def __repr__(self) -> str:
@@ -101,8 +112,11 @@ class EndpointForm(msgspec.Struct, frozen=True):
     __str__ = __repr__
 
 
-def check_form(form: EndpointForm, egress: EgressPolicy) -> None:
-    """Raises InvalidError with everything that is wrong, except what only the dialect can tell."""
+def check_form(form: EndpointForm, egress: EgressPolicy, now_ms: int, kept: Extras = NO_EXTRAS) -> None:
+    """Raises InvalidError with everything that is wrong, except what only the dialect can tell.
+
+    `kept` is what the endpoint has so far: members of it that stay are not judged again.
+    """
     findings = Findings()
     try:
         parse_url(form.url, egress)
@@ -128,12 +142,28 @@ def check_form(form: EndpointForm, egress: EgressPolicy) -> None:
         findings.add("headers", error.message, error.code)
     if form.filter is not None:
         _check_filter(form.filter, findings)
+    _check_credentials(form, kept, egress, now_ms, findings)
     findings.finish()
 
 
-def fill_extras(extras: Extras, form: EndpointForm) -> Extras:
-    """What the form says of what few endpoints want."""
-    return msgspec.structs.replace(extras, filter=form.filter)
+def _check_credentials(form: EndpointForm, kept: Extras, egress: EgressPolicy, now_ms: int, findings: Findings) -> None:
+    """What stays is not checked again: a certificate that ran out must not forbid to change a description."""
+    resolve_auth(form.auth, kept.auth, egress, findings)
+    if form.client_certificate is not None and form.client_certificate != kept.client_certificate:
+        check_certificate(form.client_certificate, now_ms, findings)
+    if form.ca_pem is not None and form.ca_pem != kept.ca_pem:
+        check_authorities(form.ca_pem, now_ms, findings)
+
+
+def fill_extras(kept: Extras, form: EndpointForm, egress: EgressPolicy) -> Extras:
+    """The wishes of an endpoint after a form that passed `check_form`."""
+    return msgspec.structs.replace(
+        kept,
+        filter=form.filter,
+        auth=resolve_auth(form.auth, kept.auth, egress, Findings()),
+        client_certificate=form.client_certificate,
+        ca_pem=form.ca_pem,
+    )
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
@@ -151,7 +181,7 @@ def check_prepared(endpoint: Endpoint) -> None:
         InvalidError: it cannot.
     """
     try:
-        get_dialect(endpoint.dialect).prepare(endpoint)
+        prepare_endpoint(endpoint)
     except DialectError as error:
         # Not chained: whatever the dialect was looking at may hold a secret.
         raise InvalidError([Problem(_path(error), error.message, error.code)]) from None

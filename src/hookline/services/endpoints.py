@@ -63,8 +63,8 @@ class Endpoints:
             InvalidError: the form breaks a rule.
             ConflictError: the uid is taken.
         """
-        check_form(form, self._egress)
         now_ms = self._clock.now_ms()
+        check_form(form, self._egress, now_ms)
         blank = Endpoint(
             id=ids.new_id(ids.ENDPOINT),
             org_id=scope.org_id,
@@ -117,7 +117,7 @@ class Endpoints:
 
         def change(endpoint: Endpoint, now_ms: int) -> Endpoint:
             form = fill_form(endpoint)
-            check_form(form, self._egress)
+            check_form(form, self._egress, now_ms, endpoint.extras)
             changed = self._filled(endpoint, form)
             if form.secret is not None:
                 changed = msgspec.structs.replace(changed, secrets=self._secrets(form, now_ms))
@@ -170,7 +170,9 @@ class Endpoints:
         def change(endpoint: Endpoint, _: int) -> Endpoint:
             headers = fill(endpoint.headers)
             check_headers(headers)
-            return msgspec.structs.replace(endpoint, headers=dict(headers))
+            changed = msgspec.structs.replace(endpoint, headers=dict(headers))
+            check_prepared(changed)
+            return changed
 
         return await self._change(scope, id_or_uid, change)
 
@@ -209,7 +211,7 @@ class Endpoints:
             ordered=form.ordered,
             throttle_rate=form.throttle_rate,
             metadata=dict(form.metadata),
-            extras=fill_extras(endpoint.extras, form),
+            extras=fill_extras(endpoint.extras, form, self._egress),
         )
         return msgspec.structs.replace(filled, policy=merge_policy(filled, form.policy, self._default_schedule_s))
 

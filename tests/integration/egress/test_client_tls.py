@@ -19,9 +19,11 @@ from hookline.egress import (
     TlsOptionsError,
     build_context,
 )
+from hookline.egress.tls import TlsContexts
 from integration.egress.conftest import LoopLag, Make
 from integration.egress.receivers import Receiver, post, reason_of, run_receiver
 from integration.egress.zoo import serve_act
+from support.certificates import client_certificate, pem
 
 NAMES = StaticResolver({"hooks.example": ["127.0.0.1"], "other.example": ["127.0.0.1"]})
 PAST = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
@@ -30,10 +32,6 @@ PAST = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
     return trustme.CA()
-
-
-def pem(authority: trustme.CA) -> str:
-    return authority.cert_pem.bytes().decode()
 
 
 def server_context(authority: trustme.CA, *names: str, not_after: dt.datetime | None = None) -> ssl.SSLContext:
@@ -172,6 +170,31 @@ async def test_client_certificate(make_transport: Make, authority: trustme.CA) -
         assert reason_of(without) in {Reason.TLS, Reason.CONNECTION_RESET, Reason.CLOSED_EARLY}
         assert len(receiver.requests) == 1
         await transport.close()
+
+
+async def test_the_same_certificate_of_two_owners_is_two_connections(
+    make_transport: Make, authority: trustme.CA
+) -> None:
+    context = server_context(authority)
+    context.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(context)
+    mine = client_certificate(authority)
+    async with run_receiver(context) as receiver:
+        transport = make_transport(NAMES)
+        for owner, connections in (("ep_1", 1), ("ep_1", 1), ("ep_2", 2), ("ep_1", 2), ("ep_2", 2)):
+            tls = TlsOptions(pem(authority), mine.certificate_pem, mine.private_key_pem, owner)
+            assert isinstance(await transport.send(secure(receiver, tls)), Response)
+            assert receiver.connections == connections
+        await transport.close()
+
+
+async def test_contexts_in_use_stay_when_many_others_come_and_go(authority: trustme.CA) -> None:
+    contexts = TlsContexts(None)
+    usual = await contexts.get(None)
+    for number in range(130):
+        await contexts.get(TlsOptions(owner=str(number)))
+        assert await contexts.get(None) is usual
+    assert len(contexts._contexts) == 128
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from hookline.model import Endpoint
+from hookline.server.surfaces.svix.auth_shapes import AuthIn, ClientCertificateIn, read_auth, read_certificate
 from hookline.server.surfaces.svix.shapes import EndpointFields, EndpointIn, EndpointPatch, PolicyShape
 from hookline.services import EndpointForm, PolicyForm
 from hookline.services.errors import invalid
@@ -31,9 +32,14 @@ _EMPTY: Final[dict[str, Any]] = {
     "ordered": False,
     "paused": False,
     "filter": None,
+    "auth": None,
+    "client_certificate": None,
+    "ca_pem": None,
 }
 # What clients of the Svix API cannot say, or say elsewhere: a replacement keeps it unless it is given.
-_KEPT: Final = frozenset({"headers", "dialect", "options", "policy", "ordered", "paused", "filter"})
+_KEPT: Final = frozenset({"headers", "dialect", "options", "policy", "ordered", "paused", "filter"}) | {
+    *("auth", "client_certificate", "ca_pem"),
+}
 
 
 def read_created(body: EndpointIn) -> EndpointForm:
@@ -70,4 +76,8 @@ def _converted(value: Any) -> Any:
         members = value.model_dump()
         schedule = members["schedule_s"]
         return PolicyForm(**{**members, "schedule_s": None if schedule is None else tuple(schedule)})
+    if isinstance(value, AuthIn):
+        return read_auth(value)
+    if isinstance(value, ClientCertificateIn):
+        return read_certificate(value)
     return tuple(value) if isinstance(value, list) else value

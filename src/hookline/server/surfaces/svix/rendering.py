@@ -23,6 +23,7 @@ from hookline.model import (
     Kind,
     Message,
 )
+from hookline.server.surfaces.svix.auth_shapes import render_auth, render_certificate
 from hookline.server.surfaces.svix.shapes import ApplicationOut, EndpointOut, MessageEndpointOut, PolicyShape
 from hookline.store import DeliveryView
 
@@ -78,6 +79,9 @@ def render_endpoint(endpoint: Endpoint) -> EndpointOut:
         paused=endpoint.status is EndpointStatus.PAUSED,
         status_reason=endpoint.status_reason,
         filter=None if endpoint.extras.filter is None else dict(endpoint.extras.filter),
+        auth=render_auth(endpoint.extras.auth),
+        client_certificate=render_certificate(endpoint.extras.client_certificate),
+        ca_pem=endpoint.extras.ca_pem,
     )
 
 

@@ -10,23 +10,17 @@ from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar, cast
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
     model_serializer,
 )
-from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema
 
+from hookline.server.surfaces.svix.auth_shapes import AuthIn, AuthOut, ClientCertificateIn, ClientCertificateOut
+from hookline.server.surfaces.svix.shape import Shape
+
 T = TypeVar("T")
-
-
-class Shape(BaseModel):
-    """Base of what comes in and goes out."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", strict=True)
 
 
 class ApplicationIn(Shape):
@@ -87,6 +81,9 @@ class EndpointFields(Shape):
     ordered: bool | None = None
     paused: bool | None = None
     filter: Annotated[dict[str, Any] | None, Field(description="Conditions on the payload.")] = None
+    auth: AuthIn | None = None
+    client_certificate: ClientCertificateIn | None = None
+    ca_pem: Annotated[str | None, Field(description="Authorities to trust beside the usual ones, in PEM form.")] = None
 
 
 class EndpointIn(EndpointFields):
@@ -119,6 +116,9 @@ class EndpointOut(Shape):
     paused: bool
     status_reason: str | None
     filter: dict[str, Any] | None
+    auth: AuthOut | None
+    client_certificate: ClientCertificateOut | None
+    ca_pem: str | None
 
 
 class SecretOut(Shape):
