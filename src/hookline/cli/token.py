@@ -35,15 +35,15 @@ def create_token(
 ) -> None:
     """Print a signed access token.
 
-    For the commands of this program: export HOOKLINE_TOKEN=$(hookline token). A token cannot be revoked; what
-    `hookline key create` makes can.
+    For the commands of this program: export HOOKLINE_TOKEN=$(hookline token). An organization's token cannot be
+    revoked; what `hookline key create` makes can. Tokens of one application can, through the API.
     """
     lifetime_s = None if expires is None else max(1, round(read_duration(expires, "--expires")))
 
     async def issue(opened: Database) -> dict[str, object]:
         from hookline.clock import SystemClock
-        from hookline.services.tokens import APPLICATION_LIFETIME_S, ORGANIZATION_LIFETIME_S, Tokens
-        from hookline.store import OrgScope
+        from hookline.services.tokens import APPLICATION_LIFETIME_S, ORGANIZATION_LIFETIME_S, Grant, Tokens
+        from hookline.store import AppScope, OrgScope
 
         org_id = org or opened.settings.default_org
         tokens = Tokens(opened.jwt_secret, SystemClock())
@@ -53,7 +53,8 @@ def create_token(
         application = await opened.store.get_application(OrgScope(org_id), app)
         if application is None:
             raise UnknownApplicationError(f"There is no application {app} in {org_id}. Create it first.")
-        token = tokens.issue_for_application(org_id, application.id, lifetime_s or APPLICATION_LIFETIME_S)
+        grant = Grant(generation=await opened.store.token_generation(AppScope(org_id, application.id)))
+        token = tokens.issue_for_application(org_id, application.id, lifetime_s or APPLICATION_LIFETIME_S, grant)
         return {"token": token, "orgId": org_id, "appId": application.id}
 
     answer = run_with_database(database, issue)

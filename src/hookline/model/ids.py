@@ -28,6 +28,7 @@ ORGANIZATION = "org"
 API_KEY = "key"
 NODE = "node"
 BATCH = "batch"
+TOKEN = "tok"  # noqa: S105 -- a prefix
 
 ID_LENGTH = 26  # characters behind the prefix and its underscore
 

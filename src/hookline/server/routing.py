@@ -1,7 +1,8 @@
 """The route class and the dependencies of authenticated APIs.
 
-In this order, whatever the route: who is calling, then the body. Nobody whom we do not know gets a byte of theirs read
-into memory. The body must be strict JSON: no member twice, no NaN, no half of a surrogate pair, nesting with a bound.
+In this order, whatever the route: who is calling, whether they may (`access`), then the body. Nobody whom we do not
+know gets a byte of theirs read into memory. The body must be strict JSON: no member twice, no NaN, no half of a
+surrogate pair, nesting with a bound.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from starlette.responses import Response
 
+from hookline.server import access
 from hookline.server.runtime import Runtime
 from hookline.services import InvalidError, NotOfferedError, Principal, Problem
 from hookline.store import AppScope
@@ -41,15 +43,20 @@ class JsonRequest(Request):
 
 
 class AuthenticatedRoute(APIRoute):
-    """A route that only known callers reach; the caller is in `request.state.principal`."""
+    """A route that only known callers reach, those whom its line in `access.ACCESS` lets in; the caller is in
+    `request.state.principal`.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         has_body = self.body_field is not None
+        operation_id = self.operation_id
 
         async def handle_authenticated(request: Request) -> Response:
             authorization = request.headers.get("authorization")
-            request.state.principal = await runtime_of(request).authenticator.authenticate(authorization)
+            principal = await runtime_of(request).authenticator.authenticate(authorization)
+            access.check(principal, operation_id)
+            request.state.principal = principal
             if has_body:
                 request = JsonRequest(request.scope, request.receive)
                 await request.read_json()

@@ -30,6 +30,7 @@ from hookline.services import (
     Keys,
     MessageOptions,
     Messages,
+    Sessions,
     Tokens,
 )
 from hookline.store import Store, create_store
@@ -66,7 +67,8 @@ class Runtime:
         )
         self.tokens = Tokens(secrets.jwt_secret, self.clock)
         self.keys = Keys(self.store, self.clock)
-        self.authenticator = Authenticator(self.keys, self.tokens, self.clock)
+        self.sessions = Sessions(self.store, self.tokens, self.clock)
+        self.authenticator = Authenticator(self.keys, self.sessions, self.clock)
         self.directory = Directory(self.store, self.clock)
         self.applications = Applications(self.store, self.directory, self.clock)
         self.endpoints = Endpoints(
@@ -89,6 +91,11 @@ class Runtime:
     def max_body_bytes(self) -> int:
         """The largest request: a payload with something around it."""
         return self.settings.max_payload_bytes + ENVELOPE_BYTES
+
+    @property
+    def portal_url(self) -> str:
+        """Where customers' links lead."""
+        return self.settings.portal_url or self.link("/docs")
 
     def link(self, path: str) -> str:
         """The address of a path as others reach it, built from the public URL."""

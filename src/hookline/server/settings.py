@@ -150,6 +150,8 @@ class Settings(BaseSettings):
     """The TCP port to listen on; 0 lets the system choose. PORT is read as well."""
     public_url: Annotated[str, BeforeValidator(_read_url)] = Field(default_factory=_default_public_url)
     """How others reach this server; links and Location headers begin with it. By default http://HOST:PORT."""
+    portal_url: Annotated[str, BeforeValidator(_read_url)] | None = None
+    """Where links for customers lead, with their token in the fragment (#token=...). Empty: this server's /docs."""
     role: Annotated[Role, BeforeValidator(_lower)] = Role.ALL
     """What this node does: all, api (accepts, does not deliver) or worker (delivers)."""
     default_org: str = Field(default=DEFAULT_ORG, pattern=r"^org_[A-Za-z0-9_-]{1,64}$")

@@ -5,6 +5,7 @@ Services take a caller (`Principal`) or a scope, forms of plain data, and raise 
 
 from hookline.services.applications import ApplicationForm, Applications
 from hookline.services.attempts import Attempts
+from hookline.services.capabilities import Capability
 from hookline.services.directory import Directory
 from hookline.services.endpoint_auth import AuthForm, type_of
 from hookline.services.endpoint_form import EndpointForm, PolicyForm
@@ -25,20 +26,24 @@ from hookline.services.keys import Keys, NewKey
 from hookline.services.messages import MessageForm, MessageOptions, Messages
 from hookline.services.principal import Principal
 from hookline.services.secrets import public_form
-from hookline.services.tokens import Tokens, TokenSecretError
+from hookline.services.sessions import AccessForm, Sessions
+from hookline.services.tokens import Grant, Tokens, TokenSecretError
 
 __all__ = [
     "SENSITIVE_HEADERS",
+    "AccessForm",
     "ApplicationForm",
     "Applications",
     "Attempts",
     "AuthForm",
     "AuthenticationError",
+    "Capability",
     "ConflictError",
     "Directory",
     "EndpointForm",
     "Endpoints",
     "ForbiddenError",
+    "Grant",
     "InvalidError",
     "Keys",
     "LimitReachedError",
@@ -53,6 +58,7 @@ __all__ = [
     "Principal",
     "Problem",
     "ServiceError",
+    "Sessions",
     "TokenSecretError",
     "Tokens",
     "public_form",

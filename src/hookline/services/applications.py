@@ -75,6 +75,21 @@ class Applications:
                 raise
             return existing, False
 
+    async def resolve_or_create(self, principal: Principal, id_or_uid: str, form: ApplicationForm | None) -> AppScope:
+        """The scope of an application that a path names; it is made first if there is none and the form is for it.
+
+        Raises:
+            NotFoundError: there is none, and the form is missing, or for another uid, or not the caller's to make.
+            InvalidError: the form breaks a rule.
+        """
+        try:
+            return await self._directory.resolve(principal, id_or_uid)
+        except NotFoundError:
+            if form is None or form.uid != id_or_uid or principal.app_id is not None:
+                raise
+        application, _ = await self.create(principal, form, get_if_exists=True)
+        return AppScope(application.org_id, application.id)
+
     async def get(self, principal: Principal, id_or_uid: str) -> Application:
         """Raises NotFoundError."""
         return await self._directory.find(principal, id_or_uid)

@@ -26,6 +26,7 @@ from hookline.store.changes import (
     Spill,
     Want,
 )
+from hookline.store.credentials import Credentials, TokenName
 from hookline.store.errors import (
     AmbiguousCommitError,
     ChangedMeanwhileError,
@@ -64,6 +65,7 @@ __all__ = [
     "Commit",
     "CommitResult",
     "ConflictError",
+    "Credentials",
     "DeliveryKey",
     "DeliveryView",
     "Disable",
@@ -94,6 +96,7 @@ __all__ = [
     "StoreError",
     "StoreFullError",
     "StoreUnavailableError",
+    "TokenName",
     "Want",
     "create_store",
 ]

@@ -36,6 +36,7 @@ from hookline.store.changes import (
     RescueReport,
     Want,
 )
+from hookline.store.credentials import Credentials
 from hookline.store.scope import AppScope, OrgScope
 
 
@@ -296,7 +297,7 @@ class EngineStore(Protocol):
         ...
 
 
-class Store(Management, EngineStore, Protocol):
+class Store(Management, Credentials, EngineStore, Protocol):
     """A database. `open` connects (and, on SQLite, takes the engine lock if asked); `migrate` brings the schema up."""
 
     #: how many `commit` calls may usefully run at once

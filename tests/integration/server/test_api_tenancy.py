@@ -21,6 +21,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("post", "/app/{app_id}/msg"): {"eventType": "a.b", "payload": {}},
     ("put", "/app/{app_id}"): {"name": "taken over"},
     ("patch", "/app/{app_id}"): {"name": "taken over"},
+    ("post", "/auth/app-portal-access/{app_id}"): {},
+    ("post", "/auth/app/{app_id}/expire-all"): {},
 }
 
 

@@ -26,14 +26,16 @@ def tokens(clock: ManualClock) -> Tokens:
 
 def test_an_organization(tokens: Tokens, clock: ManualClock) -> None:
     token = tokens.issue_for_organization("org_1")
-    assert tokens.read(token) == Principal("org_1")
-    assert tokens.read_with_expiry(token)[1] == clock.now_ms() / 1000 + ORGANIZATION_LIFETIME_S
-    assert tokens.read(token).require_organization().org_id == "org_1"
+    assert tokens.read(token).principal == Principal("org_1")
+    assert tokens.read(token).expires_s == clock.now_ms() / 1000 + ORGANIZATION_LIFETIME_S
+    assert tokens.read(token).principal.require_organization().org_id == "org_1"
 
 
 def test_an_application_may_not_do_everything(tokens: Tokens) -> None:
-    principal = tokens.read(tokens.issue_for_application("org_1", "app_1"))
-    assert principal == Principal("org_1", "app_1", may_send=False)
+    principal = tokens.read(tokens.issue_for_application("org_1", "app_1")).principal
+    assert principal.token_id is not None
+    assert principal.token_id.startswith("tok_")
+    assert principal == Principal("org_1", "app_1", may_send=False, token_id=principal.token_id)
     with pytest.raises(ForbiddenError):
         principal.require_organization()
     with pytest.raises(ForbiddenError):
@@ -91,8 +93,8 @@ def test_anything_else_is_refused(text: str) -> None:
 
 @given(
     st.dictionaries(
-        st.sampled_from(["sub", "org", "exp", "nbf", "iat"]),
-        st.none() | st.integers() | st.text() | st.lists(st.integers()),
+        st.sampled_from(["sub", "org", "exp", "nbf", "iat", "jti", "sid", "gen", "capabilities", "feature_flags"]),
+        st.none() | st.integers() | st.text() | st.lists(st.integers()) | st.lists(st.text()),
     )
 )
 def test_any_claims_are_read_or_refused(claims: dict[str, object]) -> None:
@@ -103,7 +105,7 @@ def test_any_claims_are_read_or_refused(claims: dict[str, object]) -> None:
     except TypeError:
         return
     try:
-        principal = tokens.read(token)
+        principal = tokens.read(token).principal
     except AuthenticationError:
         return
     assert principal.org_id.startswith("org_")

@@ -10,7 +10,7 @@ from hookline.model.ids import ATTEMPT, MESSAGE, id_at
 from hookline.store import records
 from hookline.store.changes import PruneReport
 from hookline.store.queries import load_queries
-from hookline.store.sqlite import ends, lanes
+from hookline.store.sqlite import ends, lanes, tokens
 
 _SQL = load_queries("sqlite", "retention")
 _CANCELED = AttemptStatus.CANCELED
@@ -68,12 +68,13 @@ def prune(connection: sqlite3.Connection, before_ms: int, now_ms: int, clock_ms:
     for name in ("delete_old_attempts", "delete_attempts_of_deleted"):
         attempts += connection.execute(_SQL[name], of_attempts).rowcount
     keys = connection.execute(_SQL["delete_keys"], (now_ms, limit)).rowcount
+    revoked = tokens.prune(connection, now_ms, limit)
     connection.execute(_SQL["delete_fanouts"], {**values, "edge": id_at(MESSAGE, before_ms + ID_MARGIN_MS)})
     gone = _prune_gone(connection, values)
     connection.execute(_SQL["delete_dead_nodes"], (clock_ms - DAY_MS,))
     connection.execute(_SQL["delete_tombstones"], (clock_ms - DAY_MS,))
     return PruneReport(
-        messages=messages, attempts=attempts, keys=keys, more=limit <= max(messages, attempts, keys, gone)
+        messages=messages, attempts=attempts, keys=keys, more=limit <= max(messages, attempts, keys, revoked, gone)
     )
 
 
@@ -98,4 +99,5 @@ def _prune_gone(connection: sqlite3.Connection, values: dict[str, int]) -> int:
     applications = connection.execute(_SQL["list_gone_applications"], values).fetchall()
     for name in ("delete_keys_of_application", "delete_fanouts_of_application", "delete_application"):
         connection.executemany(_SQL[name], applications)
+    tokens.delete_of_applications(connection, applications)
     return max(len(endpoints), len(applications))

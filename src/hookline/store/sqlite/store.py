@@ -28,11 +28,23 @@ from hookline.store.changes import (
     RescueReport,
     Want,
 )
+from hookline.store.credentials import TokenName
 from hookline.store.errors import StoreUnavailableError
 from hookline.store.protocol import Backlog, Change, DeliveryView, MessageFilter, Page, Slice
 from hookline.store.scope import AppScope, OrgScope
 from hookline.store.sealing import KeyRing
-from hookline.store.sqlite import committing, lanes, management, messages, nodes, rescuing, retention, routing, setup
+from hookline.store.sqlite import (
+    committing,
+    lanes,
+    management,
+    messages,
+    nodes,
+    rescuing,
+    retention,
+    routing,
+    setup,
+    tokens,
+)
 from hookline.store.sqlite.checkpoints import Checkpointer
 from hookline.store.sqlite.connection import MEMORY, connect
 from hookline.store.sqlite.lock import EngineLock
@@ -189,6 +201,31 @@ class SqliteStore:
 
     async def update_api_key(self, key: ApiKey) -> ApiKey | None:
         return await self._writer.run(lambda c: management.update_api_key(c, key))
+
+    # --- tokens that end before their time ----------------------------------------------------------------------------
+
+    async def revoke_token(self, scope: AppScope, token_id: str, expires_at_ms: int) -> None:
+        await self._writer.run(lambda c: tokens.revoke(c, scope, token_id, expires_at_ms))
+
+    async def expire_tokens(
+        self,
+        scope: AppScope,
+        sessions: Sequence[str] | None,
+        ends_at_ms: int,
+        *,
+        now_ms: int,
+        forget_at_ms: int,
+        most: int,
+    ) -> bool:
+        return await self._writer.run(
+            lambda c: tokens.expire(c, scope, sessions, ends_at_ms, now_ms, forget_at_ms, most)
+        )
+
+    async def token_generation(self, scope: AppScope) -> int:
+        return await self._look_up(lambda c: tokens.find_generation(c, scope))
+
+    async def token_end(self, scope: AppScope, name: TokenName) -> int | None:
+        return await self._look_up(lambda c: tokens.find_end(c, scope, name))
 
     # --- messages and attempts ----------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Response, status
 
 from hookline.model import ids
 from hookline.server.routing import BEARER, AuthenticatedRoute, Caller, Organization, RuntimeDep
+from hookline.server.surfaces.svix.application_body import read_application_form
 from hookline.server.surfaces.svix.paging import DEFAULT_LIMIT, Iterator, Limit, Order, iterators, read_page
 from hookline.server.surfaces.svix.rendering import render_application
 from hookline.server.surfaces.svix.shapes import ApplicationIn, ApplicationOut, ApplicationPatch, ListOut
@@ -43,7 +44,9 @@ async def create_application(
     response: Response,
     get_if_exists: Annotated[bool, Query(description="Answer with the application that has this uid.")] = False,
 ) -> ApplicationOut:
-    application, created = await runtime.applications.create(caller, _form(body), get_if_exists=get_if_exists)
+    application, created = await runtime.applications.create(
+        caller, read_application_form(body), get_if_exists=get_if_exists
+    )
     if created:
         response.headers["location"] = runtime.link(f"/api/v1/app/{application.id}")
     else:
@@ -64,11 +67,11 @@ async def update_application(
     try:
         application = await runtime.applications.get(caller, app_id)
     except NotFoundError:
-        application, _ = await runtime.applications.create(caller, _form(body))
+        application, _ = await runtime.applications.create(caller, read_application_form(body))
         response.status_code = status.HTTP_201_CREATED
         response.headers["location"] = runtime.link(f"/api/v1/app/{application.id}")
         return render_application(application)
-    return render_application(await runtime.applications.update(caller, application, _form(body)))
+    return render_application(await runtime.applications.update(caller, application, read_application_form(body)))
 
 
 @router.patch("/{app_id}", operation_id="v1.application.patch")
@@ -83,11 +86,6 @@ async def patch_application(
 @router.delete("/{app_id}", status_code=status.HTTP_204_NO_CONTENT, operation_id="v1.application.delete")
 async def delete_application(runtime: RuntimeDep, caller: Organization, app_id: str) -> None:
     await runtime.applications.delete(caller, app_id)
-
-
-def _form(body: ApplicationIn) -> ApplicationForm:
-    rate = body.throttle_rate if body.throttle_rate is not None else body.rate_limit
-    return ApplicationForm(body.name, body.uid, rate, body.metadata or {})
 
 
 def _patched(form: ApplicationForm, body: ApplicationPatch) -> ApplicationForm:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from fastapi import APIRouter, Response, status
 
 from hookline.model import ids
-from hookline.server.routing import BEARER, AuthenticatedRoute, RuntimeDep, Scope
+from hookline.server.routing import BEARER, AuthenticatedRoute, Caller, RuntimeDep, Scope
 from hookline.server.runtime import Runtime
 from hookline.server.surfaces.svix.endpoint_body import read_created, read_patched, read_replaced
 from hookline.server.surfaces.svix.paging import DEFAULT_LIMIT, Iterator, Limit, Order, iterators, read_page
@@ -23,7 +23,7 @@ from hookline.server.surfaces.svix.shapes import (
     SecretOut,
     SecretRotateIn,
 )
-from hookline.services import SENSITIVE_HEADERS, NotFoundError, public_form
+from hookline.services import SENSITIVE_HEADERS, Capability, NotFoundError, public_form
 from hookline.store import AppScope
 
 router = APIRouter(
@@ -108,10 +108,11 @@ async def rotate_secret(
 
 
 @router.get("/{endpoint_id}/headers", operation_id="v1.endpoint.get-headers")
-async def get_headers(runtime: RuntimeDep, scope: Scope, endpoint_id: str) -> HeadersOut:
-    """The custom headers; of those that carry credentials only the names."""
+async def get_headers(runtime: RuntimeDep, caller: Caller, scope: Scope, endpoint_id: str) -> HeadersOut:
+    """The custom headers; of those that carry credentials, and for callers who may see no secret, only the names."""
     headers = (await runtime.endpoints.get(scope, endpoint_id)).headers
-    sensitive = [name for name in headers if name.lower() in SENSITIVE_HEADERS]
+    shown = caller.may(Capability.VIEW_ENDPOINT_SECRET)
+    sensitive = [name for name in headers if not shown or name.lower() in SENSITIVE_HEADERS]
     return HeadersOut(
         headers={name: value for name, value in headers.items() if name not in sensitive}, sensitive=sensitive
     )

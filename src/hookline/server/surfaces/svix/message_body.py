@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from hookline.server.surfaces.svix.application_body import read_application_form
 from hookline.server.surfaces.svix.moments import read_moment
 from hookline.server.surfaces.svix.shapes import ApplicationIn
 from hookline.services import ApplicationForm, InvalidError, MessageForm, Problem
@@ -69,7 +70,7 @@ def read_application(body: bytes) -> ApplicationForm | None:
         shape = ApplicationIn.model_validate(content)
     except ValueError as error:
         raise invalid("application", "Not an application: give at least its name.") from error
-    return ApplicationForm(shape.name, shape.uid, shape.throttle_rate or shape.rate_limit, shape.metadata or {})
+    return read_application_form(shape)
 
 
 def _decode(body: bytes) -> _Body:

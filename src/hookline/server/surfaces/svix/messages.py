@@ -18,7 +18,7 @@ from hookline.server.surfaces.svix.message_body import read_application, read_me
 from hookline.server.surfaces.svix.paging import DEFAULT_LIMIT, Iterator, Limit, Where, iterators, read_page
 from hookline.server.surfaces.svix.rendering import write_list, write_message
 from hookline.server.surfaces.svix.shapes import ListOut, MessageIn, MessageOut
-from hookline.services import ApplicationForm, NotFoundError, Principal
+from hookline.services import NotFoundError, Principal
 from hookline.store import AppScope
 
 router = APIRouter(prefix="/app/{app_id}/msg", tags=["Message"], route_class=AuthenticatedRoute, dependencies=[BEARER])
@@ -90,19 +90,11 @@ async def _scope_of(runtime: Runtime, caller: Principal, app: str, body: bytes) 
     try:
         return await runtime.directory.resolve(caller, app)
     except NotFoundError:
-        form = read_application(body) if caller.app_id is None else None
+        form = read_application(body)
         if form is None:
             raise
         read_message(body)  # no application for the sake of a message that is refused
-        return await _create_application(runtime, caller, app, form)
-
-
-async def _create_application(runtime: Runtime, caller: Principal, app: str, form: ApplicationForm) -> AppScope:
-    """Make the application, under the name that the path has for it."""
-    if form.uid != app:
-        raise NotFoundError
-    application, _ = await runtime.applications.create(caller, form, get_if_exists=True)
-    return AppScope(application.org_id, application.id)
+        return await runtime.applications.resolve_or_create(caller, app, form)
 
 
 async def _create(runtime: Runtime, scope: AppScope, body: bytes, idempotency_key: str | None) -> Message:

@@ -1,0 +1,95 @@
+"""Who may do what: one line for each operation. This table is the whole of authorization but for whose object it is.
+
+A line says what the caller must be (`Needs`) or what a customer's token must allow (`Capability`); organizations and
+API keys have every capability. An operation without a line is closed to everybody, and a test names it. The question
+is asked before the body is read and before anything is looked up, so a refusal says nothing about what exists.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from hookline.services.capabilities import Capability
+from hookline.services.errors import ForbiddenError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hookline.services import Principal
+
+
+class Needs(Enum):
+    """What does not depend on capabilities."""
+
+    NO_CREDENTIAL = "anybody at all"
+    ANY_CREDENTIAL = "anybody whom we know"
+    PROVIDER = "an organization, or an API key of one application: not a customer's token"
+    ORGANIZATION = "an organization, not one application of it"
+
+
+_SEE: Final = Capability.VIEW_BASE
+_SECRET: Final = Capability.VIEW_ENDPOINT_SECRET
+_MANAGE: Final = Capability.MANAGE_ENDPOINT
+_ROTATE: Final = Capability.MANAGE_ENDPOINT_SECRET
+_TRY: Final = Capability.CREATE_ATTEMPTS
+
+ACCESS: Final[Mapping[str, Needs | Capability]] = MappingProxyType(
+    {
+        "v1.health.get": Needs.NO_CREDENTIAL,
+        "v1.health.ping": Needs.NO_CREDENTIAL,
+        # applications
+        "v1.application.list": Needs.ORGANIZATION,
+        "v1.application.create": Needs.ORGANIZATION,
+        "v1.application.get": _SEE,
+        "v1.application.update": Needs.ORGANIZATION,
+        "v1.application.patch": Needs.ORGANIZATION,
+        "v1.application.delete": Needs.ORGANIZATION,
+        # endpoints
+        "v1.endpoint.list": _SEE,
+        "v1.endpoint.create": _MANAGE,
+        "v1.endpoint.get": _SEE,
+        "v1.endpoint.update": _MANAGE,
+        "v1.endpoint.patch": _MANAGE,
+        "v1.endpoint.delete": _MANAGE,
+        "v1.endpoint.get-secret": _SECRET,
+        "v1.endpoint.rotate-secret": _ROTATE,
+        "v1.endpoint.get-headers": _SEE,  # names; values by _SECRET
+        "v1.endpoint.update-headers": _MANAGE,
+        "v1.endpoint.patch-headers": _MANAGE,
+        # messages
+        "v1.message.create": Needs.PROVIDER,
+        "v1.message.list": _SEE,
+        "v1.message.get": _SEE,
+        # attempts
+        "v1.message-attempt.list-by-msg": _SEE,
+        "v1.message-attempt.list-by-endpoint": _SEE,
+        "v1.message-attempt.list-attempted-destinations": _SEE,
+        "v1.message-attempt.get": _SEE,
+        "v1.message-attempt.resend": _TRY,
+        # tokens for customers
+        "v1.authentication.app-portal-access": Needs.PROVIDER,
+        "v1.authentication.dashboard-access": Needs.PROVIDER,
+        "v1.authentication.expire-all": Needs.PROVIDER,
+        "v1.authentication.logout": Needs.ANY_CREDENTIAL,
+    }
+)
+
+
+def check(principal: Principal, operation_id: str | None) -> None:
+    """Let a known caller into an operation.
+
+    Raises:
+        ForbiddenError: it is not theirs to do.
+    """
+    need = ACCESS.get(operation_id or "")
+    if isinstance(need, Capability):
+        principal.require(need)
+    elif need is Needs.ORGANIZATION:
+        principal.require_organization()
+    elif need is Needs.PROVIDER:
+        principal.require_sender()
+    elif need is None:
+        # Failure policy: closed. What nobody has thought about is nobody's to do.
+        raise ForbiddenError
