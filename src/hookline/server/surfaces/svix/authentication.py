@@ -12,7 +12,8 @@ from hookline.server.auth import read_bearer
 from hookline.server.routing import BEARER, AuthenticatedRoute, Caller, RuntimeDep, Scope
 from hookline.server.runtime import Runtime
 from hookline.server.surfaces.svix.application_body import read_application_form
-from hookline.server.surfaces.svix.shapes import ApplicationIn, Shape
+from hookline.server.surfaces.svix.shape import Shape
+from hookline.server.surfaces.svix.shapes import ApplicationIn
 from hookline.services import AccessForm
 from hookline.store import AppScope
 
