@@ -24,7 +24,6 @@ from hookline.engine.claimer import Claimer
 from hookline.engine.committer import Committer
 from hookline.engine.delivery import Delivery
 from hookline.engine.dispatcher import Dispatcher
-from hookline.engine.errors import EngineError
 from hookline.engine.heartbeat import Heartbeat
 from hookline.engine.ingest import Ingest
 from hookline.engine.lease import Lease
@@ -314,5 +313,4 @@ class Engine:
             self.routing.invalidate_all()
             self.claimer.wake()
             self.relay.wake()
-        else:
-            raise EngineError(f"unknown wake-up {topic!r}")
+        # Other topics are for others: the bus is one for all of them.

@@ -1,5 +1,6 @@
 """Frozen data types, ids, retry policy, filters and the delivery's state machine. Pure."""
 
+from hookline.model.catalog import EventType, Organization, OrganizationSettings
 from hookline.model.conditions import ConditionError, compile_conditions
 from hookline.model.delivery import (
     ENDS,
@@ -61,12 +62,15 @@ __all__ = [
     "EndpointAuth",
     "EndpointSecret",
     "EndpointStatus",
+    "EventType",
     "Extras",
     "Filter",
     "IllegalTransitionError",
     "Kind",
     "Message",
     "OAuth2Auth",
+    "Organization",
+    "OrganizationSettings",
     "RetryPolicy",
     "Verdict",
     "advance",

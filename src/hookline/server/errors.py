@@ -84,7 +84,9 @@ def describe(error: HooklineError) -> ErrorAnswer:
             return write_error(404, code, text)
         case UnknownApplicationError():
             return write_error(404, "not_found", "Entity not found")
-        case ConflictError() | StoreConflictError():
+        case ConflictError():
+            return write_error(409, code, text)
+        case StoreConflictError():
             return write_error(409, "conflict", text)
         case LimitReachedError():
             return write_error(400, code, text)
@@ -153,10 +155,10 @@ def install_error_handlers(app: FastAPI) -> None:
 def _on_the_wire(problem: Problem) -> Sequence[str | int]:
     """The path as clients wrote it: members of bodies in camelCase, parameters and headers as they are."""
     if problem.place != "body":
-        return problem.field
+        return (*problem.field, *problem.path)
     if problem.field[:1] == ("filter",):  # what is in it are the caller's own names
         return problem.field
-    return [to_camel(part) if isinstance(part, str) else part for part in problem.field]
+    return [*(to_camel(part) if isinstance(part, str) else part for part in problem.field), *problem.path]
 
 
 def _safe(text: str) -> str:

@@ -27,9 +27,11 @@ from hookline.services import (
     Attempts,
     Directory,
     Endpoints,
+    EventTypes,
     Keys,
     MessageOptions,
     Messages,
+    Organizations,
     Sessions,
     Tokens,
 )
@@ -71,6 +73,8 @@ class Runtime:
         self.authenticator = Authenticator(self.keys, self.sessions, self.clock)
         self.directory = Directory(self.store, self.clock)
         self.applications = Applications(self.store, self.directory, self.clock)
+        self.organizations = Organizations(self.store)
+        self.event_types = EventTypes(self.store, self.clock)
         self.endpoints = Endpoints(
             self.store, self.egress_policy, self.clock, default_schedule_s=settings.retry_schedule
         )

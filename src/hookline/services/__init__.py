@@ -1,6 +1,7 @@
-"""The use cases: applications, endpoints, messages, attempts, API keys, tokens. All rules of validity live here.
+"""The use cases: applications, endpoints, event types, messages, attempts, settings, API keys, tokens.
 
-Services take a caller (`Principal`) or a scope, forms of plain data, and raise `ServiceError`s. They know no HTTP.
+All rules of validity live here. Services take a caller (`Principal`) or a scope, forms of plain data, and raise
+`ServiceError`s. They know no HTTP.
 """
 
 from hookline.services.applications import ApplicationForm, Applications
@@ -13,6 +14,7 @@ from hookline.services.endpoints import SENSITIVE_HEADERS, Endpoints
 from hookline.services.errors import (
     AuthenticationError,
     ConflictError,
+    EventTypeExistsError,
     ForbiddenError,
     InvalidError,
     LimitReachedError,
@@ -22,8 +24,10 @@ from hookline.services.errors import (
     Problem,
     ServiceError,
 )
+from hookline.services.event_types import EventTypeForm, EventTypes
 from hookline.services.keys import Keys, NewKey
 from hookline.services.messages import MessageForm, MessageOptions, Messages
+from hookline.services.organizations import Organizations
 from hookline.services.principal import Principal
 from hookline.services.secrets import public_form
 from hookline.services.sessions import AccessForm, Sessions
@@ -42,6 +46,9 @@ __all__ = [
     "Directory",
     "EndpointForm",
     "Endpoints",
+    "EventTypeExistsError",
+    "EventTypeForm",
+    "EventTypes",
     "ForbiddenError",
     "Grant",
     "InvalidError",
@@ -53,6 +60,7 @@ __all__ = [
     "NewKey",
     "NotFoundError",
     "NotOfferedError",
+    "Organizations",
     "PayloadTooLargeError",
     "PolicyForm",
     "Principal",

@@ -30,6 +30,12 @@ class ConflictError(ServiceError):
     code = "conflict"
 
 
+class EventTypeExistsError(ConflictError):
+    """There is a live event type of this name."""
+
+    code = "event_type_exists"
+
+
 class AuthenticationError(ServiceError):
     """Nobody knows who is calling. Says nothing about why: that would help those who guess."""
 
@@ -69,14 +75,16 @@ class LimitReachedError(ServiceError):
 class Problem(msgspec.Struct, frozen=True):
     """One thing that is wrong with an input.
 
-    `field` is the path to it in the words of the model (`event_types`, `0`); `place` is the part of a request that it
-    came in: `body`, `header`, `query` or `path`.
+    `field` is the path to it in the words of the model (`event_types`, `0`); `path` goes on from there in the caller's
+    own words (within a payload, within a schema). `place` is the part of a request that it came in: `body`, `header`,
+    `query` or `path`.
     """
 
     field: tuple[str | int, ...]
     message: str
     kind: str = "value_error"
     place: str = "body"
+    path: tuple[str | int, ...] = ()
 
 
 class InvalidError(ServiceError):

@@ -21,6 +21,7 @@ MAX_CHANNEL_LENGTH: Final = 128
 MAX_TAG_LENGTH: Final = 128
 MAX_METADATA_BYTES: Final = 4_096
 MAX_THROTTLE_RATE: Final = 65_535
+MAX_FLAGS: Final = 100
 
 _UID: Final = re.compile(r"[a-zA-Z0-9\-_.]+", re.ASCII)
 _EVENT_TYPE: Final = re.compile(r"[a-zA-Z0-9_\-.]+", re.ASCII)
@@ -33,8 +34,14 @@ class Findings:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
 
-    def add(self, field: str | tuple[str | int, ...], message: str, kind: str = "value_error") -> None:
-        self.problems.append(Problem((field,) if isinstance(field, str) else field, message, kind))
+    def add(
+        self,
+        field: str | tuple[str | int, ...],
+        message: str,
+        kind: str = "value_error",
+        path: tuple[str | int, ...] = (),
+    ) -> None:
+        self.problems.append(Problem((field,) if isinstance(field, str) else field, message, kind, path=path))
 
     def finish(self) -> None:
         """Raises InvalidError when something was found."""
@@ -141,3 +148,26 @@ def check_tags(names: Sequence[str] | None, most: int, findings: Findings, field
 def unique(names: Sequence[str] | None) -> tuple[str, ...] | None:
     """The names without repetition, in their order."""
     return None if names is None else tuple(dict.fromkeys(names))
+
+
+def check_flags(names: Sequence[str] | None, findings: Findings, field: str = "feature_flags") -> None:
+    """Feature flags of an event type, or of a token that may see such types."""
+    if names is None:
+        return
+    if len(names) > MAX_FLAGS:
+        findings.add(field, f"At most {MAX_FLAGS} feature flags.", "too_long")
+        return
+    for index, name in enumerate(names):
+        if not 1 <= len(name) <= MAX_UID_LENGTH or not _UID.fullmatch(name):
+            findings.add(
+                (field, index),
+                f"Use 1 to {MAX_UID_LENGTH} letters, digits, hyphens, underscores and full stops.",
+                "string_pattern",
+            )
+
+
+def check_group_name(name: str | None, findings: Findings, field: str = "group_name") -> None:
+    if name is not None and not (1 <= len(name) <= MAX_UID_LENGTH and _UID.fullmatch(name)):
+        findings.add(
+            field, f"Use 1 to {MAX_UID_LENGTH} letters, digits, hyphens, underscores and full stops.", "string_pattern"
+        )

@@ -43,9 +43,11 @@ from hookline.store.errors import (
 from hookline.store.factory import create_store
 from hookline.store.protocol import (
     Backlog,
+    Catalog,
     Change,
     DeliveryView,
     EngineStore,
+    EventTypeFilter,
     Management,
     MessageFilter,
     Page,
@@ -59,6 +61,7 @@ __all__ = [
     "AmbiguousCommitError",
     "AppScope",
     "Backlog",
+    "Catalog",
     "Change",
     "ChangedMeanwhileError",
     "Claimed",
@@ -73,6 +76,7 @@ __all__ = [
     "Duplicate",
     "EngineLockedError",
     "EngineStore",
+    "EventTypeFilter",
     "FencedError",
     "KeyCheckError",
     "KeyRing",

@@ -22,7 +22,10 @@ from hookline.model import (
     DeliveryState,
     Endpoint,
     EndpointStatus,
+    EventType,
     Message,
+    Organization,
+    OrganizationSettings,
 )
 from hookline.store.changes import (
     Claimed,
@@ -63,6 +66,14 @@ class MessageFilter(msgspec.Struct, frozen=True):
     status_class: int | None = None  # 0 for no answer, 100, 200, ... 500
     endpoint_id: str | None = None
     tag: str | None = None
+
+
+class EventTypeFilter(msgspec.Struct, frozen=True):
+    """Which event types, and how much of each. `flags` are those that the caller has; None sees all types."""
+
+    with_archived: bool = False
+    with_schemas: bool = True
+    flags: tuple[str, ...] | None = None
 
 
 T = TypeVar("T")
@@ -164,6 +175,60 @@ class Management(Protocol):
 
     async def request_resend(self, scope: AppScope, message_id: str, endpoint_id: str, now_ms: int) -> bool:
         """Put a manual delivery into `pending`, due now. False when message or endpoint is not of this application."""
+        ...
+
+
+class Catalog(Protocol):
+    """What messages and endpoints of an organization are checked by: its settings and event types. Every change moves
+    the organization's `catalog_version` in the same transaction and is announced on the bus after the commit.
+    """
+
+    async def get_organization(self, scope: OrgScope) -> Organization:
+        """What it has said; the defaults and version 0 when it has said nothing yet."""
+        ...
+
+    async def update_settings(
+        self, scope: OrgScope, settings: OrganizationSettings, *, read_version: int
+    ) -> Organization:
+        """Replace all settings. Raises ChangedMeanwhileError when `catalog_version` is not `read_version` any more."""
+        ...
+
+    async def create_event_type(self, event_type: EventType) -> EventType:
+        """A new one, or an archived one made anew (its `created_at_ms` stays). Raises ConflictError: a live one."""
+        ...
+
+    async def get_event_type(self, scope: OrgScope, name: str) -> EventType | None: ...
+    async def list_event_types(self, scope: OrgScope, page: Page, where: EventTypeFilter) -> Slice[EventType]:
+        """By name: the page's cursors are names."""
+        ...
+
+    async def list_live_types(self, scope: OrgScope, *, with_schemas: bool) -> list[tuple[str, str | None]]:
+        """Name and schemas (JSON by version) of every type that is not archived."""
+        ...
+
+    async def measure_event_types(self, scope: OrgScope, *, besides: Sequence[str]) -> tuple[int, int]:
+        """How many there are besides these names, archived ones included, and how many bytes their schemas take."""
+        ...
+
+    async def update_event_type(self, event_type: EventType, *, read_at_ms: int | None = None) -> EventType | None:
+        """Replace everything but name, owner and created_at. None when it is gone. `updated_at_ms` moves in any case.
+
+        Raises ChangedMeanwhileError when `read_at_ms` is not its `updated_at_ms` any more.
+        """
+        ...
+
+    async def put_event_types(
+        self, scope: OrgScope, event_types: Sequence[EventType], *, archive_others_at_ms: int | None = None
+    ) -> list[EventType]:
+        """Create or replace all of them in one transaction; archive all others, if a time is given."""
+        ...
+
+    async def archive_event_type(self, scope: OrgScope, name: str, now_ms: int) -> bool:
+        """False when there is none."""
+        ...
+
+    async def expunge_event_type(self, scope: OrgScope, name: str) -> bool:
+        """Remove it. False when there is none."""
         ...
 
 
@@ -297,7 +362,7 @@ class EngineStore(Protocol):
         ...
 
 
-class Store(Management, Credentials, EngineStore, Protocol):
+class Store(Management, Catalog, Credentials, EngineStore, Protocol):
     """A database. `open` connects (and, on SQLite, takes the engine lock if asked); `migrate` brings the schema up."""
 
     #: how many `commit` calls may usefully run at once
@@ -316,8 +381,9 @@ class Store(Management, Credentials, EngineStore, Protocol):
         ...
 
     def subscribe(self, listener: Callable[[str, str], None]) -> None:
-        """Be told of wake-ups from any node: `("routing", app_id)`, `("lane", endpoint_id)`, `("outbox", "")`, and
-        `("resync", "")` after notifications may have been missed. Called on the event loop; hints only.
+        """Be told of wake-ups from any node: `("routing", app_id)`, `("lane", endpoint_id)`, `("outbox", "")`,
+        `("catalog", org_id)`, and `("resync", "")` after notifications may have been missed. Called on the event loop;
+        hints only.
         """
         ...
 

@@ -22,9 +22,12 @@ from hookline.model import (
     Endpoint,
     EndpointSecret,
     EndpointStatus,
+    EventType,
     Extras,
     Kind,
     Message,
+    Organization,
+    OrganizationSettings,
     RetryPolicy,
 )
 from hookline.store.changes import OutboxRow
@@ -50,6 +53,8 @@ _decode_options = msgspec.json.Decoder(dict[str, object]).decode
 _decode_policy = msgspec.json.Decoder(RetryPolicy).decode
 _decode_extras = msgspec.json.Decoder(Extras).decode
 _decode_secrets = msgspec.json.Decoder(tuple[EndpointSecret, ...]).decode
+
+_decode_settings = msgspec.json.Decoder(OrganizationSettings).decode
 
 Row = tuple[Any, ...]
 
@@ -162,6 +167,55 @@ def api_key_to_row(key: ApiKey) -> Row:
 def api_key_from_row(row: Sequence[Any]) -> ApiKey:
     """Read the columns that `api_key_to_row` gives."""
     return ApiKey(*row)
+
+
+# --- organizations and event types -----------------------------------------------------------------------------------
+
+
+def settings_to_text(settings: OrganizationSettings) -> str:
+    """Only what differs from the default: a default that changes later changes for everybody who has said nothing."""
+    return _encode(settings).decode()
+
+
+def organization_from_row(org_id: str, row: Sequence[Any] | None) -> Organization:
+    """Read id, settings, catalog_version; an organization without a row has said nothing yet."""
+    if row is None:
+        return Organization(org_id, OrganizationSettings(), 0)
+    return Organization(row[0], _decode_settings(row[1]), row[2])
+
+
+def event_type_to_row(event_type: EventType) -> Row:
+    """Give all columns of hookline_event_types in their order."""
+    t = event_type
+    return (
+        t.org_id,
+        t.name,
+        t.description,
+        t.archived,
+        t.deprecated,
+        None if t.schemas is None else _encode(t.schemas).decode(),
+        join_names(t.feature_flags),
+        t.group_name,
+        t.created_at_ms,
+        t.updated_at_ms,
+    )
+
+
+def event_type_from_row(row: Sequence[Any]) -> EventType:
+    """Read the columns that `event_type_to_row` gives."""
+    org_id, name, description, archived, deprecated, schemas, flags, group_name, created, updated = row
+    return EventType(
+        org_id,
+        name,
+        description,
+        bool(archived),
+        bool(deprecated),
+        None if schemas is None else _decode_options(schemas),
+        split_names(flags),
+        group_name,
+        created,
+        updated,
+    )
 
 
 # --- messages and what is owed ----------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import Final
 
 from hookline.clock import Clock, SystemClock
 from hookline.store.postgres import partitions, setup
+from hookline.store.postgres.catalog import Catalog
 from hookline.store.postgres.claiming import Claiming
 from hookline.store.postgres.committing import Committing
 from hookline.store.postgres.connections import Address
@@ -30,7 +31,7 @@ READERS: Final = 4
 _SQL = load_queries("postgres", "schema")
 
 
-class PostgresStore(Management, Tokens, Reading, Committing, Claiming, Nodes, Pruning):
+class PostgresStore(Management, Catalog, Tokens, Reading, Committing, Claiming, Nodes, Pruning):
     """See the module. Append `?pgbouncer=true` to the URL when PgBouncer stands between, in transaction mode.
 
     `clock` is asked only for which weeks to make partitions; leases run on the server's own.

@@ -15,7 +15,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from hookline.clock import Clock
-from hookline.model import ApiKey, Application, Attempt, Endpoint, EndpointStatus, Message
+from hookline.model import (
+    ApiKey,
+    Application,
+    Attempt,
+    Endpoint,
+    EndpointStatus,
+    EventType,
+    Message,
+    Organization,
+    OrganizationSettings,
+)
 from hookline.store.changes import (
     Claimed,
     Commit,
@@ -30,10 +40,11 @@ from hookline.store.changes import (
 )
 from hookline.store.credentials import TokenName
 from hookline.store.errors import StoreUnavailableError
-from hookline.store.protocol import Backlog, Change, DeliveryView, MessageFilter, Page, Slice
+from hookline.store.protocol import Backlog, Change, DeliveryView, EventTypeFilter, MessageFilter, Page, Slice
 from hookline.store.scope import AppScope, OrgScope
 from hookline.store.sealing import KeyRing
 from hookline.store.sqlite import (
+    catalog,
     committing,
     lanes,
     management,
@@ -226,6 +237,57 @@ class SqliteStore:
 
     async def token_end(self, scope: AppScope, name: TokenName) -> int | None:
         return await self._look_up(lambda c: tokens.find_end(c, scope, name))
+
+    # --- settings and event types -------------------------------------------------------------------------------------
+
+    async def get_organization(self, scope: OrgScope) -> Organization:
+        return await self._look_up(lambda c: catalog.find_organization(c, scope))
+
+    async def update_settings(
+        self, scope: OrgScope, settings: OrganizationSettings, *, read_version: int
+    ) -> Organization:
+        updated = await self._writer.run(lambda c: catalog.update_settings(c, scope, settings, read_version))
+        self._watcher.announce("catalog", scope.org_id)
+        return updated
+
+    async def create_event_type(self, event_type: EventType) -> EventType:
+        created = await self._writer.run(lambda c: catalog.create_event_type(c, event_type))
+        self._watcher.announce("catalog", event_type.org_id)
+        return created
+
+    async def get_event_type(self, scope: OrgScope, name: str) -> EventType | None:
+        return await self._look_up(lambda c: catalog.find_event_type(c, scope, name))
+
+    async def list_event_types(self, scope: OrgScope, page: Page, where: EventTypeFilter) -> Slice[EventType]:
+        return await self._read(lambda c: catalog.list_event_types(c, scope, page, where))
+
+    async def list_live_types(self, scope: OrgScope, *, with_schemas: bool) -> list[tuple[str, str | None]]:
+        return await self._read(lambda c: catalog.list_live_types(c, scope, with_schemas=with_schemas))
+
+    async def measure_event_types(self, scope: OrgScope, *, besides: Sequence[str]) -> tuple[int, int]:
+        return await self._read(lambda c: catalog.measure_event_types(c, scope, besides))
+
+    async def update_event_type(self, event_type: EventType, *, read_at_ms: int | None = None) -> EventType | None:
+        updated = await self._writer.run(lambda c: catalog.update_event_type(c, event_type, read_at_ms))
+        self._watcher.announce("catalog", event_type.org_id)
+        return updated
+
+    async def put_event_types(
+        self, scope: OrgScope, event_types: Sequence[EventType], *, archive_others_at_ms: int | None = None
+    ) -> list[EventType]:
+        put = await self._writer.run(lambda c: catalog.put_event_types(c, scope, event_types, archive_others_at_ms))
+        self._watcher.announce("catalog", scope.org_id)
+        return put
+
+    async def archive_event_type(self, scope: OrgScope, name: str, now_ms: int) -> bool:
+        archived = await self._writer.run(lambda c: catalog.archive_event_type(c, scope, name, now_ms))
+        self._watcher.announce("catalog", scope.org_id)
+        return archived
+
+    async def expunge_event_type(self, scope: OrgScope, name: str) -> bool:
+        expunged = await self._writer.run(lambda c: catalog.expunge_event_type(c, scope, name))
+        self._watcher.announce("catalog", scope.org_id)
+        return expunged
 
     # --- messages and attempts ----------------------------------------------------------------------------------------
 

@@ -49,6 +49,31 @@ def read_page(prefix: str, limit: int, iterator: str | None, *, ascending: bool)
     return Page(limit, after=position, ascending=ascending)
 
 
+def read_named_page(limit: int, iterator: str | None, *, ascending: bool) -> Page:
+    """The same for a list that goes by name. A name that begins with `-` has a `:` before it, which no name has.
+
+    Raises:
+        InvalidError: it is not one that we gave out.
+    """
+    if not iterator:
+        return Page(limit, ascending=ascending)
+    backwards = iterator.startswith("-")
+    position = (iterator[1:] if backwards else iterator).removeprefix(":")
+    if not is_event_type(position):
+        raise invalid("iterator", "Not an iterator of this list. Start without one.", place="query")
+    if backwards:
+        return Page(limit, before=position, ascending=ascending)
+    return Page(limit, after=position, ascending=ascending)
+
+
+def name_iterators(names: Sequence[str]) -> tuple[str | None, str | None]:
+    """`iterator` and `prevIterator` of a page with these names."""
+    if not names:
+        return None, None
+    first, last = (f":{name}" if name.startswith("-") else name for name in (names[0], names[-1]))
+    return last, f"-{first}"
+
+
 def iterators(identifiers: Sequence[str], rows: Slice[Any]) -> tuple[str | None, str | None]:
     """`iterator` and `prevIterator` of a page with these ids. A short page may go on beyond its last row."""
     following = rows.last_seen or (identifiers[-1] if identifiers else None)

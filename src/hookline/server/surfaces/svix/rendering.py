@@ -20,11 +20,18 @@ from hookline.model import (
     AttemptStatus,
     Endpoint,
     EndpointStatus,
+    EventType,
     Kind,
     Message,
 )
 from hookline.server.surfaces.svix.auth_shapes import render_auth, render_certificate
-from hookline.server.surfaces.svix.shapes import ApplicationOut, EndpointOut, MessageEndpointOut, PolicyShape
+from hookline.server.surfaces.svix.shapes import (
+    ApplicationOut,
+    EndpointOut,
+    EventTypeOut,
+    MessageEndpointOut,
+    PolicyShape,
+)
 from hookline.store import DeliveryView
 
 EXPUNGED: Final = b'{"expired":true}'
@@ -82,6 +89,22 @@ def render_endpoint(endpoint: Endpoint) -> EndpointOut:
         auth=render_auth(endpoint.extras.auth),
         client_certificate=render_certificate(endpoint.extras.client_certificate),
         ca_pem=endpoint.extras.ca_pem,
+    )
+
+
+def render_event_type(event_type: EventType) -> EventTypeOut:
+    flags = None if event_type.feature_flags is None else list(event_type.feature_flags)
+    return EventTypeOut(
+        name=event_type.name,
+        description=event_type.description,
+        archived=event_type.archived,
+        deprecated=event_type.deprecated,
+        schemas=None if event_type.schemas is None else dict(event_type.schemas),
+        feature_flags=flags,
+        feature_flag=flags[0] if flags else None,
+        group_name=event_type.group_name,
+        created_at=format_time(event_type.created_at_ms),
+        updated_at=format_time(event_type.updated_at_ms),
     )
 
 

@@ -223,3 +223,46 @@ class MessageIn(Shape):
     tags: Annotated[list[str] | None, Field(description="Names that lists filter by, at most 5.")] = None
     deliver_at: Annotated[datetime | None, Field(description="When it goes out, at most 7 days ahead.")] = None
     application: ApplicationIn | None = None
+
+
+class EventTypeFields(Shape):
+    """What creation, replacement and partial update have in common."""
+
+    archived: bool | None = None
+    deprecated: bool | None = None
+    schemas: Annotated[
+        dict[str, Any] | None, Field(description='JSON Schemas of the payload by version: `{"1": {...}}`.')
+    ] = None
+    feature_flags: Annotated[
+        list[str] | None, Field(description="Only customers whose token carries one of them see the type.")
+    ] = None
+    feature_flag: Annotated[str | None, Field(description="The older form of `featureFlags`.")] = None
+    group_name: str | None = None
+
+
+class EventTypeIn(EventTypeFields):
+    name: str
+    description: str
+
+
+class EventTypeUpdate(EventTypeFields):
+    description: str
+
+
+class EventTypePatch(EventTypeFields):
+    description: str | None = None
+
+
+class EventTypeOut(Shape):
+    """An event type. `schemas` is null when there are none, and when they were not asked for."""
+
+    name: str
+    description: str
+    archived: bool
+    deprecated: bool
+    schemas: dict[str, Any] | None
+    feature_flags: list[str] | None
+    feature_flag: str | None
+    group_name: str | None
+    created_at: str
+    updated_at: str

@@ -1,0 +1,124 @@
+"""Event types through the official SDK: every method."""
+
+from __future__ import annotations
+
+import pytest
+from svix.api import (
+    EventTypeDeleteOptions,
+    EventTypeIn,
+    EventTypeListOptions,
+    EventTypePatch,
+    EventTypeUpsertIn,
+)
+from svix.exceptions import HttpError, HTTPValidationError
+from svix.models import Ordering
+
+from support.server import Tenant
+
+SCHEMA = {"type": "object", "properties": {"user_name": {"type": "string"}}, "required": ["user_name"]}
+
+
+def refused(error: pytest.ExceptionInfo[HttpError]) -> tuple[int, str]:
+    return error.value.status_code, error.value.code
+
+
+def test_create_get_upsert_patch_delete(tenant: Tenant) -> None:
+    types = tenant.svix.event_type
+    created = types.create(
+        EventTypeIn(
+            name="user.signup",
+            description="Somebody signed up",
+            deprecated=True,
+            schemas={"1": SCHEMA},
+            feature_flags=["beta", "internal"],
+            group_name="user",
+        )
+    )
+    assert (created.name, created.description, created.archived, created.deprecated) == (
+        "user.signup", "Somebody signed up", False, True,
+    )  # fmt: skip
+    assert (created.schemas, created.feature_flags, created.group_name) == ({"1": SCHEMA}, ["beta", "internal"], "user")
+    assert created.created_at.tzinfo is not None
+    assert types.get("user.signup") == created
+
+    patched = types.patch("user.signup", EventTypePatch(description="New words"))
+    assert patched.description == "New words"
+    assert (patched.schemas, patched.feature_flags, patched.group_name) == ({"1": SCHEMA}, ["beta", "internal"], "user")
+    assert patched.updated_at > created.updated_at
+    emptied = types.patch("user.signup", EventTypePatch(schemas=None, feature_flags=None, group_name=None))
+    assert (emptied.schemas, emptied.feature_flags, emptied.group_name) == (None, None, None)
+
+    replaced = types.upsert("user.signup", EventTypeUpsertIn(description="Replaced", schemas={"2": SCHEMA}))
+    assert (replaced.description, replaced.deprecated, replaced.schemas) == ("Replaced", False, {"2": SCHEMA})
+    assert replaced.created_at == created.created_at
+    made = types.upsert("user.left", EventTypeUpsertIn(description="Gone", archived=True))
+    assert types.get("user.left") == made
+    assert made.archived
+
+    types.delete("user.signup")
+    assert types.get("user.signup").archived
+    types.delete("user.signup", EventTypeDeleteOptions(expunge=True))
+    for act in (
+        lambda: types.get("user.signup"),
+        lambda: types.patch("user.signup", EventTypePatch(description="")),
+        lambda: types.delete("user.signup"),
+    ):
+        with pytest.raises(HttpError) as error:
+            act()
+        assert refused(error) == (404, "not_found")
+
+
+def test_a_name_is_unique_until_it_is_archived(tenant: Tenant) -> None:
+    types = tenant.svix.event_type
+    first = types.create(EventTypeIn(name="a.b", description="first", schemas={"1": SCHEMA}))
+    with pytest.raises(HttpError) as error:
+        types.create(EventTypeIn(name="a.b", description="second"))
+    assert refused(error) == (409, "event_type_exists")
+    types.delete("a.b")
+    again = types.create(EventTypeIn(name="a.b", description="second"))
+    assert (again.description, again.archived, again.schemas) == ("second", False, None)
+    assert again.created_at == first.created_at
+
+
+def test_lists(tenant: Tenant) -> None:
+    types = tenant.svix.event_type
+    names = ["-odd", "a.a", "a.b", "b.a", "c"]
+    for name in reversed(names):
+        types.create(EventTypeIn(name=name, description=name, schemas={"1": SCHEMA}))
+    types.delete("b.a")
+    live = [name for name in names if name != "b.a"]
+
+    def listed(**options: object) -> list[str]:
+        return [row.name for row in types.list(EventTypeListOptions(**options)).data]
+
+    assert listed() == live
+    assert listed(order=Ordering.DESCENDING) == live[::-1]
+    assert listed(include_archived=True) == names
+    assert types.list().data[0].schemas is None
+    assert types.list(EventTypeListOptions(with_content=True)).data[0].schemas == {"1": SCHEMA}
+
+    for order in Ordering:
+        whole = live if order is Ordering.ASCENDING else live[::-1]
+        walked, iterator = [], None
+        while True:
+            page = types.list(EventTypeListOptions(limit=1, iterator=iterator, order=order))
+            walked += [row.name for row in page.data]
+            if page.done:
+                break
+            iterator = page.iterator
+        assert walked == whole
+        last = types.list(EventTypeListOptions(limit=1, order=order, iterator=page.prev_iterator))
+        assert [row.name for row in last.data] == [whole[-2]]
+    empty = types.list(EventTypeListOptions(iterator="zzz"))
+    assert (empty.data, empty.iterator, empty.prev_iterator, empty.done) == ([], None, None, True)
+    for wrong in ({"limit": 251}, {"limit": 0}, {"iterator": "no name"}):
+        with pytest.raises(HTTPValidationError):
+            types.list(EventTypeListOptions(**wrong))
+
+
+def test_a_schema_that_leads_elsewhere_is_refused_with_its_place(tenant: Tenant) -> None:
+    schema = {"properties": {"user_name": {"$ref": "http://127.0.0.1:1/schema.json"}}}
+    with pytest.raises(HTTPValidationError) as error:
+        tenant.svix.event_type.create(EventTypeIn(name="a", description="", schemas={"1": schema}))
+    (problem,) = error.value.detail
+    assert problem.loc == ["body", "schemas", "1", "properties", "user_name", "$ref"]
