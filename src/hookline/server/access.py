@@ -58,6 +58,15 @@ ACCESS: Final[Mapping[str, Needs | Capability]] = MappingProxyType(
         "v1.endpoint.get-headers": _SEE,  # names; values by _SECRET
         "v1.endpoint.update-headers": _MANAGE,
         "v1.endpoint.patch-headers": _MANAGE,
+        # event types and settings
+        "v1.event-type.list": _SEE,
+        "v1.event-type.create": Needs.ORGANIZATION,
+        "v1.event-type.get": _SEE,
+        "v1.event-type.update": Needs.ORGANIZATION,
+        "v1.event-type.patch": Needs.ORGANIZATION,
+        "v1.event-type.delete": Needs.ORGANIZATION,
+        "v1.settings.get": Needs.ORGANIZATION,
+        "v1.settings.patch": Needs.ORGANIZATION,
         # messages
         "v1.message.create": Needs.PROVIDER,
         "v1.message.list": _SEE,
