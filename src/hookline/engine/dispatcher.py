@@ -298,6 +298,14 @@ class Dispatcher:
         while lane.queue:
             self.recorder.spill(lane.queue.popleft(), due_at_ms)
 
+    def let_go(self, app_id: str) -> None:
+        """Payloads of an application were removed: what waits in memory goes to `pending`, and whatever of it has no
+        payload any more ends there. What is on its way to a receiver cannot be called back.
+        """
+        for lane in self.lanes.values():
+            if lane.app_id == app_id:
+                self.flush(lane)
+
     # Health, stopping
 
     def refresh(self, app_id: str) -> None:

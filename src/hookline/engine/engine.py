@@ -306,6 +306,8 @@ class Engine:
             self.claimer.wake()
         elif topic == "lane":
             self.claimer.wake()
+        elif topic == "expunged":
+            self.dispatcher.let_go(subject)
         elif topic == "outbox":
             self.relay.wake()
         elif topic == "resync":

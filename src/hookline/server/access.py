@@ -71,11 +71,14 @@ ACCESS: Final[Mapping[str, Needs | Capability]] = MappingProxyType(
         "v1.message.create": Needs.PROVIDER,
         "v1.message.list": _SEE,
         "v1.message.get": _SEE,
+        "v1.message.expunge-content": Needs.PROVIDER,
+        "v1.message.bulk-expunge-content": Needs.PROVIDER,
         # attempts
         "v1.message-attempt.list-by-msg": _SEE,
         "v1.message-attempt.list-by-endpoint": _SEE,
         "v1.message-attempt.list-attempted-destinations": _SEE,
         "v1.message-attempt.get": _SEE,
+        "v1.message-attempt.expunge-content": Needs.PROVIDER,
         "v1.message-attempt.resend": _TRY,
         # tokens for customers
         "v1.authentication.app-portal-access": Needs.PROVIDER,

@@ -31,6 +31,7 @@ from hookline.services import (
     LimitReachedError,
     NotFoundError,
     NotOfferedError,
+    PayloadGoneError,
     PayloadTooLargeError,
     Problem,
 )
@@ -88,7 +89,7 @@ def describe(error: HooklineError) -> ErrorAnswer:
             return write_error(409, code, text)
         case StoreConflictError():
             return write_error(409, "conflict", text)
-        case LimitReachedError():
+        case LimitReachedError() | PayloadGoneError():
             return write_error(400, code, text)
         case PayloadTooLargeError():
             return write_error(413, code, text)

@@ -66,6 +66,15 @@ class PayloadTooLargeError(ServiceError):
     code = "payload_too_large"
 
 
+class PayloadGoneError(ServiceError):
+    """The message is there, its payload is not: it expired or was removed, so it can never be sent again."""
+
+    code = "missing_payload"
+
+    def __init__(self, message: str = "The payload of this message is gone; it cannot be sent again.") -> None:
+        super().__init__(message)
+
+
 class LimitReachedError(ServiceError):
     """One more than an object may have."""
 

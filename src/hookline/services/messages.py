@@ -11,6 +11,8 @@ request under the same key is a mistake.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Final, Protocol
 
 import msgspec
@@ -35,6 +37,8 @@ from hookline.store.scope import AppScope
 
 MAX_CHANNELS: Final = 5
 MAX_TAGS: Final = 5
+MAX_EXPUNGED: Final = 1_000  # messages that one request may name
+EXPUNGE_CHUNK: Final = 100  # ... and that one transaction empties
 MAX_KEY_LENGTH: Final = 256
 EVENT_KEY: Final = "event:"
 IDEMPOTENCY_KEY: Final = "idempotency:"
@@ -159,18 +163,49 @@ class Messages:
             raise ConflictError("The message that this key named is not kept any more. Use a new key.")
         return message
 
-    async def get(self, scope: AppScope, id_or_event_id: str) -> Message:
-        """Raises NotFoundError."""
-        message = await self.find(scope, id_or_event_id)
+    async def get(self, scope: AppScope, id_or_event_id: str, *, with_content: bool = True) -> Message:
+        """Without content the payload is not read, and empty. Raises NotFoundError."""
+        message = await self.find(scope, id_or_event_id, with_content=with_content)
         if message is None:
             raise NotFoundError
         return message
 
-    async def find(self, scope: AppScope, id_or_event_id: str) -> Message | None:
-        return await self._store.get_message(scope, id_or_event_id) if may_be_name(id_or_event_id) else None
+    async def find(self, scope: AppScope, id_or_event_id: str, *, with_content: bool = True) -> Message | None:
+        if not may_be_name(id_or_event_id):
+            return None
+        return await self._store.get_message(scope, id_or_event_id, with_content=with_content)
 
     async def list_page(self, scope: AppScope, page: Page, where: MessageFilter) -> Slice[Message]:
         return await self._store.list_messages(scope, page, where)
+
+    async def expunge(self, scope: AppScope, id_or_event_id: str) -> None:
+        """Remove a payload now; what is still owed of it is canceled.
+
+        Raises:
+            NotFoundError: there is no such message.
+        """
+        message = await self.get(scope, id_or_event_id, with_content=False)
+        if not await self._store.expunge_messages(scope, [message.id], self._clock.now_ms()):
+            raise NotFoundError
+
+    async def expunge_many(self, scope: AppScope, ids_or_event_ids: Sequence[str]) -> dict[str, bool]:
+        """Remove many payloads; for each name whether there was such a message. In steps: a failure in the middle
+        leaves those before it removed, and the same call again does the rest.
+
+        Raises:
+            InvalidError: too many names at once.
+        """
+        if len(ids_or_event_ids) > MAX_EXPUNGED:
+            raise invalid("ids", f"At most {MAX_EXPUNGED} messages at once.", "too_long")
+        results: dict[str, bool] = {}
+        for chunk in _batched(dict.fromkeys(ids_or_event_ids), EXPUNGE_CHUNK):
+            found = {name: await self.find(scope, name, with_content=False) for name in chunk}
+            wanted = {name: message.id for name, message in found.items() if message is not None}
+            gone: set[str] = set()
+            if wanted:
+                gone = await self._store.expunge_messages(scope, list(wanted.values()), self._clock.now_ms())
+            results |= {name: wanted.get(name) in gone for name in chunk}
+        return results
 
     def _keys(
         self, scope: AppScope, event_id: str | None, idempotency_key: str | None, request: bytes, now_ms: int
@@ -190,6 +225,13 @@ class Messages:
             expires_ms = now_ms + round(self._options.event_key_s * 1000)
             keys.append(MessageKey(EVENT_KEY + event_id, digest.digest(), expires_ms))
         return tuple(keys)
+
+
+def _batched(names: Iterable[str], size: int) -> Iterator[list[str]]:
+    """The names in lists of at most this size."""
+    rest = iter(names)
+    while chunk := list(islice(rest, size)):
+        yield chunk
 
 
 def _read_key(header: str) -> str:

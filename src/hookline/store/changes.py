@@ -207,6 +207,13 @@ class PruneReport(msgspec.Struct, frozen=True):
     more: bool = False
 
 
+class Expunged(msgspec.Struct, frozen=True):
+    """One step through the payloads of an application: how many were emptied, and after which message to go on."""
+
+    payloads: int
+    last_seen: str | None  # None: that was the last step
+
+
 class OutboxRow(msgspec.Struct, frozen=True):
     """A row that an application wrote into `hookline_outbox` inside its own transaction. `app` is an id or a uid."""
 

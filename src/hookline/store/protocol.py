@@ -32,6 +32,7 @@ from hookline.store.changes import (
     Commit,
     CommitResult,
     DueLane,
+    Expunged,
     LaneHealth,
     NodeLease,
     OutboxRow,
@@ -160,7 +161,24 @@ class Management(Protocol):
         """Replace name and expires_at_ms, and set revoked_at_ms once: what was revoked stays so."""
         ...
 
-    async def get_message(self, scope: AppScope, id_or_event_id: str) -> Message | None: ...
+    async def get_message(self, scope: AppScope, id_or_event_id: str, *, with_content: bool = True) -> Message | None:
+        """Without content the payload is not read from the database, and empty here."""
+        ...
+
+    async def expunge_messages(self, scope: AppScope, message_ids: Sequence[str], now_ms: int) -> set[str]:
+        """Empty these payloads now, and cancel what their messages still owe, reason `payload_expunged`. Those that
+        there are, also those that were empty before. Nodes are told to let go of what they hold in memory.
+        """
+        ...
+
+    async def expunge_step(self, scope: AppScope, after: str, now_ms: int, limit: int) -> Expunged:
+        """The same for the next `limit` messages of the application after the id `after` (at first: the empty text)."""
+        ...
+
+    async def expunge_attempt(self, scope: AppScope, message_id: str, attempt_id: str, body: bytes) -> bool:
+        """Replace what the receiver answered by `body`. False when there is no such attempt."""
+        ...
+
     async def list_messages(self, scope: AppScope, page: Page, where: MessageFilter) -> Slice[Message]: ...
     async def get_attempt(self, scope: AppScope, message_id: str, attempt_id: str) -> Attempt | None: ...
     async def list_attempts_of_message(
@@ -174,7 +192,9 @@ class Management(Protocol):
         ...
 
     async def request_resend(self, scope: AppScope, message_id: str, endpoint_id: str, now_ms: int) -> bool:
-        """Put a manual delivery into `pending`, due now. False when message or endpoint is not of this application."""
+        """Put a manual delivery into `pending`, due now. False when message or endpoint is not of this application, or
+        the payload is gone.
+        """
         ...
 
 
@@ -382,8 +402,8 @@ class Store(Management, Catalog, Credentials, EngineStore, Protocol):
 
     def subscribe(self, listener: Callable[[str, str], None]) -> None:
         """Be told of wake-ups from any node: `("routing", app_id)`, `("lane", endpoint_id)`, `("outbox", "")`,
-        `("catalog", org_id)`, and `("resync", "")` after notifications may have been missed. Called on the event loop;
-        hints only.
+        `("catalog", org_id)`, `("expunged", app_id)` when payloads of it were emptied that may be in memory, and
+        `("resync", "")` after notifications may have been missed. Called on the event loop; hints only.
         """
         ...
 

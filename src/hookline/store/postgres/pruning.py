@@ -13,9 +13,10 @@ from hookline.model import AttemptStatus
 from hookline.model.ids import ATTEMPT, MESSAGE, id_at
 from hookline.store.changes import PruneReport
 from hookline.store.postgres import partitions, tokens
-from hookline.store.postgres.base import PostgresBase, columns
+from hookline.store.postgres.base import PostgresBase
 from hookline.store.postgres.connections import Connection
 from hookline.store.postgres.endings import end_of, write_ends
+from hookline.store.postgres.expunging import empty_payloads
 from hookline.store.postgres.failures import retry_contention
 from hookline.store.postgres.paging import ID_MARGIN_MS
 from hookline.store.postgres.partitions import Week
@@ -57,19 +58,8 @@ class Pruning(PostgresBase):
         async with self._upkeep.transaction() as connection:
             found = await connection.fetch(_SQL["lock_expired"], now_ms, limit + 1)
             expired = [(row[0], row[1]) for row in found[:limit]]
-            if not expired:
-                return PruneReport()
-            names = columns(sorted(expired), 2)
-            await connection.fetch(_SQL["lock_rows_of_messages"], names[1])
-            rows = await connection.fetch(_SQL["list_unsettled"], *names)
-            detail = "No request was made: the payload was removed when its time was up."
-            ends = [end_of(row, AttemptStatus.CANCELED, "payload_expired", detail, now_ms) for row in rows]
-            await write_ends(connection, rows, ends)
-            await connection.execute(_SQL["empty_payloads"], *names)
-            lanes = sorted({row["endpoint_id"] for row in rows})
-            locked = [row[0] for row in await connection.fetch(_CLAIMS["await_lanes"], lanes)]
-            await connection.execute(_CLAIMS["recompute_lanes"], locked)
-        return PruneReport(payloads=len(expired), canceled=len(rows), more=len(found) > limit)
+            canceled = await empty_payloads(connection, expired, "payload_expired", now_ms)
+        return PruneReport(payloads=len(expired), canceled=canceled, more=len(found) > limit)
 
     async def prune(self, before_ms: int, now_ms: int, limit: int) -> PruneReport:
         await partitions.ensure_partitions(self._upkeep, now_ms)

@@ -22,15 +22,19 @@ _NOTIFY = load_queries("postgres", "commit")["notify"]
 class Reading(PostgresBase):
     """What surfaces read of messages and attempts, and what Relay and metrics read."""
 
-    async def get_message(self, scope: AppScope, id_or_event_id: str) -> Message | None:
+    async def get_message(self, scope: AppScope, id_or_event_id: str, *, with_content: bool = True) -> Message | None:
         async with self._reads.query() as connection:
-            row = await connection.fetchrow(_SQL["find_message"], scope.app_id, id_or_event_id, scope.org_id)
+            row = await connection.fetchrow(
+                _SQL["find_message"], scope.app_id, id_or_event_id, scope.org_id, with_content
+            )
             if row is None:
                 named = await connection.fetchval(
                     _SQL["find_message_id_by_event"], scope.org_id, scope.app_id, id_or_event_id
                 )
                 if named is not None:
-                    row = await connection.fetchrow(_SQL["find_message"], scope.app_id, named, scope.org_id)
+                    row = await connection.fetchrow(
+                        _SQL["find_message"], scope.app_id, named, scope.org_id, with_content
+                    )
         return None if row is None else records.message_from_row(tuple(row))
 
     async def list_messages(self, scope: AppScope, page: Page, where: MessageFilter) -> Slice[Message]:

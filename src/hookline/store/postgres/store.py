@@ -17,6 +17,7 @@ from hookline.store.postgres.catalog import Catalog
 from hookline.store.postgres.claiming import Claiming
 from hookline.store.postgres.committing import Committing
 from hookline.store.postgres.connections import Address
+from hookline.store.postgres.expunging import Expunging
 from hookline.store.postgres.listening import Listening
 from hookline.store.postgres.management import Management
 from hookline.store.postgres.nodes import Nodes
@@ -31,7 +32,7 @@ READERS: Final = 4
 _SQL = load_queries("postgres", "schema")
 
 
-class PostgresStore(Management, Catalog, Tokens, Reading, Committing, Claiming, Nodes, Pruning):
+class PostgresStore(Management, Catalog, Tokens, Reading, Expunging, Committing, Claiming, Nodes, Pruning):
     """See the module. Append `?pgbouncer=true` to the URL when PgBouncer stands between, in transaction mode.
 
     `clock` is asked only for which weeks to make partitions; leases run on the server's own.

@@ -14,6 +14,7 @@ _INSERT_ATTEMPT = load_queries("sqlite", "commit")["insert_attempt"]
 DETAILS = {
     "endpoint_deleted": "No request was made: the endpoint was deleted.",
     "payload_expired": "No request was made: the payload was removed when its time was up.",
+    "payload_expunged": "No request was made: the payload was removed by request.",
     "poison": "Given up: each node that took this delivery died before it could record an attempt.",
 }
 

@@ -14,6 +14,7 @@ from hookline.store.queries import load_queries
 
 _SQL = load_queries("sqlite", "lanes")
 _MESSAGE_COLUMNS = 14
+_EXPIRED = 11  # `payload_expired` among them
 _KINDS = {kind.value: kind for kind in Kind}
 
 
@@ -91,8 +92,7 @@ def claim(
         if want.ordered:
             claimed = _claim_in_order(connection, node, want, now_ms, clock_ms)
         else:
-            rows = connection.execute(_SQL["select_by_due"], (want.endpoint_id, now_ms, want.room))
-            claimed = [_claimed(row) for row in rows]
+            claimed = _claimable(connection, "select_by_due", (want.endpoint_id, now_ms, want.room))
         found += claimed[: count_claimable([one.rescues for one in claimed])]
     connection.executemany(
         _SQL["lease_row"],
@@ -109,18 +109,37 @@ def _claim_in_order(
     if not connection.execute(_SQL["lease"], lease).rowcount:
         return []
     found: list[Claimed] = []
-    for row in connection.execute(_SQL["select_by_sequence"], (want.endpoint_id, want.room)):
-        if row[-1] is not None or row[-2] > now_ms:
+    for row in connection.execute(_SQL["select_by_sequence"], (want.endpoint_id, want.room)).fetchall():
+        if _drop_orphan(connection, row):
+            continue
+        if row[-2] is not None or row[-3] > now_ms:
             break  # nothing overtakes the head
         found.append(_claimed(row))
     room = want.room - len(found)
     if room:
-        rows = connection.execute(_SQL["select_without_sequence"], (want.endpoint_id, now_ms, room))
-        found += [_claimed(row) for row in rows]
+        found += _claimable(connection, "select_without_sequence", (want.endpoint_id, now_ms, room))
     return found
+
+
+def _claimable(connection: sqlite3.Connection, query: str, values: Sequence[object]) -> list[Claimed]:
+    rows = connection.execute(_SQL[query], values).fetchall()
+    return [_claimed(row) for row in rows if not _drop_orphan(connection, row)]
+
+
+def _drop_orphan(connection: sqlite3.Connection, row: Sequence[object]) -> bool:
+    """Delete a row that can never be sent, because its message or payload is gone; whether it was one.
+
+    Failure policy: for a payload, the delivery's end was recorded when it went; the row (of a request that was on its
+    way then) would come back for ever.
+    """
+    message_id, endpoint_id, kind = row[-1], row[_MESSAGE_COLUMNS], row[_MESSAGE_COLUMNS + 1]
+    if row[1] is not None and not row[_EXPIRED]:
+        return False
+    connection.execute(_SQL["delete_row"], (message_id, endpoint_id, kind))
+    return True
 
 
 def _claimed(row: Sequence[object]) -> Claimed:
     message = records.message_from_row(row[:_MESSAGE_COLUMNS])
-    endpoint_id, kind, attempts, rescues, sequence, due_at_ms, _ = row[_MESSAGE_COLUMNS:]
+    endpoint_id, kind, attempts, rescues, sequence, due_at_ms, *_ = row[_MESSAGE_COLUMNS:]
     return Claimed(message, endpoint_id, _KINDS[kind], attempts, rescues, sequence, due_at_ms)  # type: ignore[arg-type, index]

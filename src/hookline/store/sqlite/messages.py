@@ -27,13 +27,16 @@ _NO_FILTER = MessageFilter()
 ID_MARGIN_MS: Final = 3_600_000
 
 
-def find_message(connection: sqlite3.Connection, scope: AppScope, id_or_event_id: str) -> Message | None:
-    row = connection.execute(_SQL["find_message"], (scope.app_id, id_or_event_id, scope.org_id)).fetchone()
+def find_message(
+    connection: sqlite3.Connection, scope: AppScope, id_or_event_id: str, *, with_content: bool
+) -> Message | None:
+    wanted = {"org_id": scope.org_id, "app_id": scope.app_id, "id": id_or_event_id, "with_content": with_content}
+    row = connection.execute(_SQL["find_message"], wanted).fetchone()
     if row is None:
         key = (scope.org_id, scope.app_id, f"event:{id_or_event_id}")
         named = connection.execute(_SQL["find_message_of_key"], key).fetchone()
         if named is not None:
-            row = connection.execute(_SQL["find_message"], (scope.app_id, named[0], scope.org_id)).fetchone()
+            row = connection.execute(_SQL["find_message"], {**wanted, "id": named[0]}).fetchone()
     return None if row is None else records.message_from_row(row)
 
 
@@ -48,6 +51,13 @@ def find_attempt(connection: sqlite3.Connection, scope: AppScope, message_id: st
     values = {"org_id": scope.org_id, "app_id": scope.app_id, "message_id": message_id, "id": attempt_id}
     row = connection.execute(_SQL["find_attempt"], values).fetchone()
     return None if row is None else records.attempt_from_row(row)
+
+
+def expunge_attempt(
+    connection: sqlite3.Connection, scope: AppScope, message_id: str, attempt_id: str, body: bytes
+) -> bool:
+    row = (body, message_id, attempt_id, scope.app_id, scope.org_id)
+    return connection.execute(_SQL["expunge_attempt"], row).rowcount > 0
 
 
 def list_attempts_of_message(
@@ -74,7 +84,7 @@ def view_message(connection: sqlite3.Connection, scope: AppScope, message_id: st
 def request_resend(
     connection: sqlite3.Connection, scope: AppScope, message_id: str, endpoint_id: str, now_ms: int
 ) -> bool:
-    if not connection.execute(_SQL["find_message_id"], (scope.app_id, message_id, scope.org_id)).fetchone():
+    if not connection.execute(_SQL["find_message_to_send"], (scope.app_id, message_id, scope.org_id)).fetchone():
         return False
     if not find_endpoint_id(connection, scope, endpoint_id):
         return False

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Final
 
 from hookline.model import AttemptStatus, Kind
 from hookline.model.ids import ATTEMPT, MESSAGE, id_at
 from hookline.store import records
-from hookline.store.changes import PruneReport
+from hookline.store.changes import Expunged, PruneReport
 from hookline.store.queries import load_queries
+from hookline.store.scope import AppScope
 from hookline.store.sqlite import ends, lanes, tokens
 
 _SQL = load_queries("sqlite", "retention")
@@ -32,26 +34,52 @@ def cancel_deleted(connection: sqlite3.Connection, now_ms: int, limit: int) -> P
 
 
 def expire_payloads(connection: sqlite3.Connection, now_ms: int, limit: int) -> PruneReport:
-    """Empty payloads whose time has come, and end what they still owe, leased or not: there is nothing to send."""
+    """Empty payloads whose time has come."""
     found = connection.execute(_SQL["list_expired"], (now_ms, limit + 1)).fetchall()
+    canceled = _empty(connection, found[:limit], "payload_expired", now_ms)
+    return PruneReport(payloads=min(len(found), limit), canceled=canceled, more=len(found) > limit)
+
+
+def expunge_messages(
+    connection: sqlite3.Connection, scope: AppScope, message_ids: Sequence[str], now_ms: int
+) -> set[str]:
+    """Empty these payloads; the ids of the messages that there are."""
+    found = [
+        row
+        for message_id in sorted(set(message_ids))
+        for row in connection.execute(_SQL["find_filled"], (scope.app_id, scope.org_id, message_id))
+    ]
+    _empty(connection, [row[:3] for row in found if not row[3]], "payload_expunged", now_ms)
+    return {row[1] for row in found}
+
+
+def expunge_step(connection: sqlite3.Connection, scope: AppScope, after: str, now_ms: int, limit: int) -> Expunged:
+    """Empty the payloads of the next messages of an application."""
+    found = connection.execute(_SQL["list_filled"], (scope.app_id, scope.org_id, after, limit)).fetchall()
+    filled = [row[:3] for row in found if not row[3]]
+    _empty(connection, filled, "payload_expunged", now_ms)
+    return Expunged(len(filled), found[-1][1] if len(found) == limit else None)
+
+
+def _empty(connection: sqlite3.Connection, found: Sequence[tuple[str, str, str]], reason: str, now_ms: int) -> int:
+    """Empty payloads, and end what is still owed of them, leased or not: there is nothing to send. How many ends."""
     canceled = ends.Ends(now_ms)
     touched: set[str] = set()
-    for app_id, message_id, targets in found[:limit]:
+    for app_id, message_id, targets in found:
         rows = connection.execute(_SQL["list_rows"], (message_id,)).fetchall()
         settled = {row[0] for row in connection.execute(_SQL["list_settled"], (message_id,))}
         scheduled = {endpoint_id for endpoint_id, kind, _ in rows if kind == Kind.SCHEDULED}
         for endpoint_id, kind, attempts in rows:
-            canceled.add(app_id, message_id, endpoint_id, kind, attempts, _CANCELED, "payload_expired")
+            canceled.add(app_id, message_id, endpoint_id, kind, attempts, _CANCELED, reason)
             touched.add(endpoint_id)
         for endpoint_id in targets.split(",") if targets else ():
             if endpoint_id not in settled and endpoint_id not in scheduled:
-                kind = Kind.SCHEDULED.value
-                canceled.add(app_id, message_id, endpoint_id, kind, 0, _CANCELED, "payload_expired")
+                canceled.add(app_id, message_id, endpoint_id, Kind.SCHEDULED.value, 0, _CANCELED, reason)
         connection.execute(_SQL["delete_rows"], (message_id,))
         connection.execute(_SQL["empty_payload"], (app_id, message_id))
     canceled.write(connection)
     lanes.recompute(connection, touched)
-    return PruneReport(payloads=min(len(found), limit), canceled=len(canceled), more=len(found) > limit)
+    return len(canceled)
 
 
 def prune(connection: sqlite3.Connection, before_ms: int, now_ms: int, clock_ms: int, limit: int) -> PruneReport:

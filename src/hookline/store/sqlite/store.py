@@ -31,6 +31,7 @@ from hookline.store.changes import (
     Commit,
     CommitResult,
     DueLane,
+    Expunged,
     LaneHealth,
     NodeLease,
     OutboxRow,
@@ -291,8 +292,23 @@ class SqliteStore:
 
     # --- messages and attempts ----------------------------------------------------------------------------------------
 
-    async def get_message(self, scope: AppScope, id_or_event_id: str) -> Message | None:
-        return await self._read(lambda c: messages.find_message(c, scope, id_or_event_id))
+    async def get_message(self, scope: AppScope, id_or_event_id: str, *, with_content: bool = True) -> Message | None:
+        return await self._read(lambda c: messages.find_message(c, scope, id_or_event_id, with_content=with_content))
+
+    async def expunge_messages(self, scope: AppScope, message_ids: Sequence[str], now_ms: int) -> set[str]:
+        found = await self._writer.run(
+            lambda c: retention.expunge_messages(c, scope, message_ids, now_ms), in_thread=True
+        )
+        self._watcher.announce("expunged", scope.app_id)
+        return found
+
+    async def expunge_step(self, scope: AppScope, after: str, now_ms: int, limit: int) -> Expunged:
+        step = await self._writer.run(lambda c: retention.expunge_step(c, scope, after, now_ms, limit), in_thread=True)
+        self._watcher.announce("expunged", scope.app_id)
+        return step
+
+    async def expunge_attempt(self, scope: AppScope, message_id: str, attempt_id: str, body: bytes) -> bool:
+        return await self._writer.run(lambda c: messages.expunge_attempt(c, scope, message_id, attempt_id, body))
 
     async def list_messages(self, scope: AppScope, page: Page, where: MessageFilter) -> Slice[Message]:
         return await self._read(lambda c: messages.list_messages(c, scope, page, where))

@@ -36,7 +36,7 @@ async def list_by_message(
     with_content: WithContent = True,
 ) -> Response:
     page = read_page(ids.ATTEMPT, limit, iterator, ascending=False)
-    message = await runtime.messages.get(scope, msg_id)
+    message = await runtime.messages.get(scope, msg_id, with_content=False)
     if where is None:
         return Response(_NOTHING, media_type=JSON)
     if endpoint_id is not None:
@@ -108,6 +108,16 @@ async def list_destinations(
 async def get_attempt(runtime: RuntimeDep, scope: Scope, msg_id: str, attempt_id: str) -> Response:
     attempt = await runtime.attempts.get(scope, msg_id, attempt_id)
     return Response(write_attempt(attempt, with_content=True), media_type=JSON)
+
+
+@router.delete(
+    "/msg/{msg_id}/attempt/{attempt_id}/content",
+    status_code=status.HTTP_204_NO_CONTENT,
+    operation_id="v1.message-attempt.expunge-content",
+)
+async def expunge_attempt(runtime: RuntimeDep, scope: Scope, msg_id: str, attempt_id: str) -> None:
+    """Forget what the receiver answered; `EXPUNGED` stands in its place."""
+    await runtime.attempts.expunge(scope, msg_id, attempt_id)
 
 
 @router.post(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response, status
 
 from hookline.engine import UnknownApplicationError
 from hookline.model import Message, ids
@@ -17,7 +17,7 @@ from hookline.server.runtime import Runtime
 from hookline.server.surfaces.svix.message_body import read_application, read_message
 from hookline.server.surfaces.svix.paging import DEFAULT_LIMIT, Iterator, Limit, Where, iterators, read_page
 from hookline.server.surfaces.svix.rendering import write_list, write_message
-from hookline.server.surfaces.svix.shapes import ListOut, MessageIn, MessageOut
+from hookline.server.surfaces.svix.shapes import BulkExpungeIn, BulkExpungeOut, ListOut, MessageIn, MessageOut
 from hookline.services import NotFoundError, Principal
 from hookline.store import AppScope
 
@@ -78,8 +78,21 @@ async def get_message(
     with_content: WithContent = True,
 ) -> Response:
     """One message, by its id or its eventId."""
-    message = await runtime.messages.get(scope, msg_id)
+    message = await runtime.messages.get(scope, msg_id, with_content=with_content)
     return Response(write_message(message, with_content=with_content), media_type=JSON)
+
+
+@router.delete("/{msg_id}/content", status_code=status.HTTP_204_NO_CONTENT, operation_id="v1.message.expunge-content")
+async def expunge_content(runtime: RuntimeDep, scope: Scope, msg_id: str) -> None:
+    """Remove a payload now. What is still owed of it is canceled; it can never be sent again."""
+    await runtime.messages.expunge(scope, msg_id)
+
+
+@router.post("/bulk-expunge", operation_id="v1.message.bulk-expunge-content")
+async def bulk_expunge_content(runtime: RuntimeDep, scope: Scope, body: BulkExpungeIn) -> BulkExpungeOut:
+    """The same for many, by their ids or eventIds, at most 1,000 at once."""
+    results = await runtime.messages.expunge_many(scope, body.ids or [])
+    return BulkExpungeOut(results={name: "expunged" if found else "not-found" for name, found in results.items()})
 
 
 async def _scope_of(runtime: Runtime, caller: Principal, app: str, body: bytes) -> AppScope:

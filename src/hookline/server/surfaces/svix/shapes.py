@@ -7,7 +7,7 @@ and always optional. What was left out and what is null are different things in 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Generic, TypeVar, cast
+from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
 from pydantic import (
     Field,
@@ -179,6 +179,14 @@ class MessageOut(Shape):
     timestamp: str
     tags: list[str] | None = None
     deliver_at: str | None = None
+
+
+class BulkExpungeIn(Shape):
+    ids: Annotated[list[str] | None, Field(description="Ids or eventIds of messages.")] = None
+
+
+class BulkExpungeOut(Shape):
+    results: dict[str, Literal["expunged", "not-found"]]
 
 
 class AttemptOut(Shape):

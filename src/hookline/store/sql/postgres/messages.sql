@@ -3,7 +3,8 @@
 -- that `..._window` finds the end of.
 
 -- name: find_message
-SELECT m.app_id, m.id, m.org_id, m.event_type, m.event_id, m.channels, m.payload,
+SELECT m.app_id, m.id, m.org_id, m.event_type, m.event_id, m.channels,
+       CASE WHEN $4::boolean THEN m.payload ELSE ''::bytea END,
        COALESCE(f.endpoint_ids, m.targets), m.note, m.created_at_ms, m.payload_expires_at_ms, m.payload_expired,
        m.tags, m.deliver_at_ms
 FROM hookline_messages m
@@ -50,6 +51,12 @@ SELECT id, app_id, message_id, endpoint_id, kind, number, url, status, final, re
 FROM hookline_attempts
 WHERE message_id = $3 AND id = $4 AND app_id = $2
   AND EXISTS (SELECT 1 FROM hookline_applications a WHERE a.id = $2 AND a.org_id = $1);
+
+-- name: expunge_attempt
+UPDATE hookline_attempts SET response_body = $5
+WHERE message_id = $3 AND id = $4 AND app_id = $2
+  AND EXISTS (SELECT 1 FROM hookline_applications a WHERE a.id = $2 AND a.org_id = $1)
+RETURNING 1;
 
 -- name: list_attempts_of_message
 SELECT t.id, t.id, t.app_id, t.message_id, t.endpoint_id, t.kind, t.number, t.url, t.status, t.final, t.reason, t.detail,
@@ -119,8 +126,9 @@ WHERE p.message_id = $1 AND p.kind = 'scheduled'
 ORDER BY 11;
 
 -- name: hold_message
--- Keeps the week of this message from being dropped until the new row is there to see.
-SELECT 1 FROM hookline_messages WHERE app_id = $1 AND id = $2 AND org_id = $3 FOR KEY SHARE;
+-- Keeps the week of this message from being dropped, and its payload from being emptied, until the new row is there
+-- to see.
+SELECT 1 FROM hookline_messages WHERE app_id = $1 AND id = $2 AND org_id = $3 AND NOT payload_expired FOR SHARE;
 
 -- name: find_live_endpoint
 SELECT 1 FROM hookline_endpoints WHERE id = $1 AND org_id = $2 AND app_id = $3 AND deleted_at_ms IS NULL;

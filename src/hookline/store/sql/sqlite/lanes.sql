@@ -79,9 +79,9 @@ WHERE endpoint_id = ? AND lease_node = ? AND lease_epoch = ?;
 SELECT m.app_id, m.id, m.org_id, m.event_type, m.event_id, m.channels, m.payload,
        coalesce(f.endpoint_ids, m.targets), m.note, m.created_at_ms, m.payload_expires_at_ms, m.payload_expired,
        m.tags, m.deliver_at_ms,
-       p.endpoint_id, p.kind, p.attempts, p.rescues, p.sequence, p.due_at_ms, p.lease_node
+       p.endpoint_id, p.kind, p.attempts, p.rescues, p.sequence, p.due_at_ms, p.lease_node, p.message_id
 FROM hookline_pending p
-JOIN hookline_messages m ON m.app_id = p.app_id AND m.id = p.message_id
+LEFT JOIN hookline_messages m ON m.app_id = p.app_id AND m.id = p.message_id
 LEFT JOIN hookline_fanouts f ON f.hash = CASE WHEN m.targets GLOB '#*' THEN substr(m.targets, 2) END
 WHERE p.endpoint_id = ? AND p.lease_node IS NULL AND p.due_at_ms <= ?
 ORDER BY p.due_at_ms LIMIT ?;
@@ -90,9 +90,9 @@ ORDER BY p.due_at_ms LIMIT ?;
 SELECT m.app_id, m.id, m.org_id, m.event_type, m.event_id, m.channels, m.payload,
        coalesce(f.endpoint_ids, m.targets), m.note, m.created_at_ms, m.payload_expires_at_ms, m.payload_expired,
        m.tags, m.deliver_at_ms,
-       p.endpoint_id, p.kind, p.attempts, p.rescues, p.sequence, p.due_at_ms, p.lease_node
+       p.endpoint_id, p.kind, p.attempts, p.rescues, p.sequence, p.due_at_ms, p.lease_node, p.message_id
 FROM hookline_pending p
-JOIN hookline_messages m ON m.app_id = p.app_id AND m.id = p.message_id
+LEFT JOIN hookline_messages m ON m.app_id = p.app_id AND m.id = p.message_id
 LEFT JOIN hookline_fanouts f ON f.hash = CASE WHEN m.targets GLOB '#*' THEN substr(m.targets, 2) END
 WHERE p.endpoint_id = ? AND p.lease_node IS NULL AND p.sequence IS NULL AND p.due_at_ms <= ?
 ORDER BY p.due_at_ms LIMIT ?;
@@ -101,12 +101,15 @@ ORDER BY p.due_at_ms LIMIT ?;
 SELECT m.app_id, m.id, m.org_id, m.event_type, m.event_id, m.channels, m.payload,
        coalesce(f.endpoint_ids, m.targets), m.note, m.created_at_ms, m.payload_expires_at_ms, m.payload_expired,
        m.tags, m.deliver_at_ms,
-       p.endpoint_id, p.kind, p.attempts, p.rescues, p.sequence, p.due_at_ms, p.lease_node
+       p.endpoint_id, p.kind, p.attempts, p.rescues, p.sequence, p.due_at_ms, p.lease_node, p.message_id
 FROM hookline_pending p
-JOIN hookline_messages m ON m.app_id = p.app_id AND m.id = p.message_id
+LEFT JOIN hookline_messages m ON m.app_id = p.app_id AND m.id = p.message_id
 LEFT JOIN hookline_fanouts f ON f.hash = CASE WHEN m.targets GLOB '#*' THEN substr(m.targets, 2) END
 WHERE p.endpoint_id = ? AND p.sequence IS NOT NULL
 ORDER BY p.sequence LIMIT ?;
+
+-- name: delete_row
+DELETE FROM hookline_pending WHERE message_id = ? AND endpoint_id = ? AND kind = ?;
 
 -- name: lease_row
 UPDATE hookline_pending SET lease_node = ?, lease_epoch = ? WHERE message_id = ? AND endpoint_id = ? AND kind = ?;

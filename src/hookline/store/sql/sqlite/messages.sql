@@ -2,12 +2,13 @@
 -- A list with a filter looks at a window of rows: from :from_id to :to_id, which `..._window` finds the end of.
 
 -- name: find_message
-SELECT m.app_id, m.id, m.org_id, m.event_type, m.event_id, m.channels, m.payload,
+SELECT m.app_id, m.id, m.org_id, m.event_type, m.event_id, m.channels,
+       CASE WHEN :with_content THEN m.payload ELSE x'' END,
        coalesce(f.endpoint_ids, m.targets), m.note, m.created_at_ms, m.payload_expires_at_ms, m.payload_expired,
        m.tags, m.deliver_at_ms
 FROM hookline_messages m
 LEFT JOIN hookline_fanouts f ON f.hash = CASE WHEN m.targets GLOB '#*' THEN substr(m.targets, 2) END
-WHERE m.app_id = ? AND m.id = ? AND m.org_id = ?;
+WHERE m.app_id = :app_id AND m.id = :id AND m.org_id = :org_id;
 
 -- name: find_message_of_key
 SELECT message_id FROM hookline_message_keys WHERE org_id = ? AND app_id = ? AND key = ?;
@@ -46,6 +47,11 @@ SELECT id, app_id, message_id, endpoint_id, kind, number, url, status, final, re
 FROM hookline_attempts
 WHERE message_id = :message_id AND id = :id AND app_id = :app_id
   AND EXISTS (SELECT 1 FROM hookline_applications a WHERE a.id = :app_id AND a.org_id = :org_id);
+
+-- name: expunge_attempt
+UPDATE hookline_attempts SET response_body = ?
+WHERE message_id = ? AND id = ? AND app_id = ?
+  AND EXISTS (SELECT 1 FROM hookline_applications a WHERE a.id = app_id AND a.org_id = ?);
 
 -- name: list_attempts_of_message
 SELECT t.id, t.app_id, t.message_id, t.endpoint_id, t.kind, t.number, t.url, t.status, t.final, t.reason, t.detail,
@@ -112,8 +118,8 @@ SELECT p.endpoint_id, p.attempts, p.due_at_ms, p.lease_node IS NOT NULL,
 FROM hookline_pending p LEFT JOIN hookline_endpoints e ON e.id = p.endpoint_id
 WHERE p.message_id = ? AND p.kind = 'scheduled';
 
--- name: find_message_id
-SELECT 1 FROM hookline_messages WHERE app_id = ? AND id = ? AND org_id = ?;
+-- name: find_message_to_send
+SELECT 1 FROM hookline_messages WHERE app_id = ? AND id = ? AND org_id = ? AND payload_expired = 0;
 
 -- name: insert_resend
 INSERT INTO hookline_pending (message_id, endpoint_id, kind, app_id, attempts, rescues, due_at_ms)
