@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from hookline.cli import config, key, migrate, secret, send, serve, token, verify, version
+from hookline.cli import config, key, migrate, openapi, secret, send, serve, token, verify, version
 
 # Plain help instead of the decorated one: it needs half the time, and reads the same in a pipe.
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("send")(send.send)
 app.command("verify")(verify.verify_request)
 app.add_typer(config.app, name="config")
 app.add_typer(secret.app, name="secret")
+app.command("openapi")(openapi.print_openapi)
 app.command("version")(version.show_version)
 
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
-
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from fastapi_standalone_docs import StandaloneDocs  # type: ignore[import-untyped]
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hookline import __version__
 from hookline.server import health, metrics
+from hookline.server.description import DESCRIPTION, TITLE, describe
 from hookline.server.errors import install_error_handlers
 from hookline.server.gate import Gate
 from hookline.server.runtime import Runtime
 from hookline.server.surfaces import svix
-
-DESCRIPTION: Final = "Sends, manages and receives webhooks. The API under /api/v1 follows the shapes of the Svix API."
 
 
 class ApiCors:
@@ -46,7 +42,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     """The application of one runtime. The runtime is started and stopped by whoever serves it."""
     settings = runtime.settings
     app = FastAPI(
-        title="Hookline",
+        title=TITLE,
         version=__version__,
         description=DESCRIPTION,
         docs_url="/docs" if settings.docs_enabled else None,
@@ -61,22 +57,8 @@ def create_app(runtime: Runtime) -> FastAPI:
         app.include_router(metrics.build_router(runtime))
     app.include_router(svix.router)
     if settings.docs_enabled:
-        app.openapi = lambda: describe_api(app)  # type: ignore[method-assign]
+        app.openapi = describe  # type: ignore[method-assign]
         StandaloneDocs(app=app)
     app.add_middleware(ApiCors)
     app.add_middleware(Gate, max_body_bytes=runtime.max_body_bytes)
     return app
-
-
-def describe_api(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI description, with errors in the shape that they really have."""
-    if app.openapi_schema is None:
-        schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        schemas = schema.setdefault("components", {}).setdefault("schemas", {})
-        schemas["Error"] = {
-            "type": "object",
-            "required": ["code", "detail"],
-            "properties": {"code": {"type": "string"}, "detail": {"type": "string"}},
-        }
-        app.openapi_schema = schema
-    return app.openapi_schema

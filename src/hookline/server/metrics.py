@@ -160,7 +160,7 @@ def build_router(runtime: Runtime) -> APIRouter:
     registry.register(collector)
     router = APIRouter(tags=["Health"])
 
-    @router.get("/metrics", operation_id="metrics", summary="Metrics for Prometheus")
+    @router.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
         await collector.refresh()
         return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})

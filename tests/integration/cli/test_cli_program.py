@@ -11,7 +11,7 @@ import pytest
 
 from hookline import __version__
 
-COMMANDS = ["serve", "migrate", "token", "key", "send", "verify", "config", "secret", "version"]
+COMMANDS = ["serve", "migrate", "token", "key", "send", "verify", "config", "secret", "openapi", "version"]
 
 
 def test_help_lists_every_command(hookline):

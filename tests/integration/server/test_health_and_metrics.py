@@ -289,7 +289,8 @@ def test_the_description_of_the_api(server: RunningServer) -> None:
     assert len(identifiers) == len(set(identifiers))
     assert {"v1.application.create", "v1.message.create", "v1.message-attempt.resend"} <= set(identifiers)
     created = description["paths"]["/api/v1/app/{app_id}/msg"]["post"]
-    schema = created["requestBody"]["content"]["application/json"]["schema"]
+    reference = created["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+    schema = description["components"]["schemas"][reference.rpartition("/")[2]]
     assert "eventType" in schema["properties"]
     for path, operations in description["paths"].items():
         if path.startswith("/api/v1/app"):

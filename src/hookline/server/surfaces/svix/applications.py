@@ -36,7 +36,12 @@ async def list_applications(
     return ListOut(data=data, iterator=following, prev_iterator=previous, done=rows.done)
 
 
-@router.post("", status_code=status.HTTP_201_CREATED, operation_id="v1.application.create")
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    operation_id="v1.application.create",
+    responses={200: {"model": ApplicationOut, "description": "It was there already (`get_if_exists`)."}},
+)
 async def create_application(
     runtime: RuntimeDep,
     caller: Organization,
@@ -59,7 +64,11 @@ async def get_application(runtime: RuntimeDep, caller: Caller, app_id: str) -> A
     return render_application(await runtime.applications.get(caller, app_id))
 
 
-@router.put("/{app_id}", operation_id="v1.application.update")
+@router.put(
+    "/{app_id}",
+    operation_id="v1.application.update",
+    responses={201: {"model": ApplicationOut, "description": "It was created."}},
+)
 async def update_application(
     runtime: RuntimeDep, caller: Organization, app_id: str, body: ApplicationIn, response: Response
 ) -> ApplicationOut:

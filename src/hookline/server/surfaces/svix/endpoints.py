@@ -62,7 +62,11 @@ async def get_endpoint(runtime: RuntimeDep, scope: Scope, endpoint_id: str) -> E
     return render_endpoint(await runtime.endpoints.get(scope, endpoint_id))
 
 
-@router.put("/{endpoint_id}", operation_id="v1.endpoint.update")
+@router.put(
+    "/{endpoint_id}",
+    operation_id="v1.endpoint.update",
+    responses={201: {"model": EndpointOut, "description": "It was created."}},
+)
 async def update_endpoint(
     runtime: RuntimeDep, scope: Scope, endpoint_id: str, body: EndpointIn, response: Response
 ) -> EndpointOut:

@@ -66,7 +66,11 @@ async def get_event_type(runtime: RuntimeDep, caller: Caller, event_type_name: s
     return render_event_type(await runtime.event_types.get(caller, event_type_name))
 
 
-@router.put("/{event_type_name}", operation_id="v1.event-type.update")
+@router.put(
+    "/{event_type_name}",
+    operation_id="v1.event-type.update",
+    responses={201: {"model": EventTypeOut, "description": "It was created."}},
+)
 async def update_event_type(
     runtime: RuntimeDep, caller: Organization, event_type_name: str, body: EventTypeUpdate, response: Response
 ) -> EventTypeOut:

@@ -1,0 +1,130 @@
+"""One example for each body of the API's description, in the order of a session: they belong together.
+
+A test compares each with its schema, and names bodies that have none. Examples of lists are made from what they list.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_APP: Final = "app_01jz4x2v9qf3k8m6t5r7w0y1ab"
+_EP: Final = "ep_01jz4x3c5he2p9n4s8d6v7g0kx"
+_MSG: Final = "msg_01jz4x4n7rt1w3b8q5m9c2f6yz"
+_ATTEMPT: Final = "atmpt_01jz4x4p0ad6h2k7s9v3x5e8gj"
+_CREATED: Final = "2026-07-01T09:30:00.000Z"
+_SENT: Final = "2026-07-01T09:45:12.250Z"
+_SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 -- the specification's own example
+_TOKEN: Final = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.c2lnbmF0dXJl"  # noqa: S105
+
+_application: Final = {"name": "Acme", "uid": "acme", "metadata": {"plan": "pro"}}
+_endpoint: Final = {
+    "url": "https://acme.example/hooks",
+    "uid": "billing",
+    "description": "Invoices",
+    "eventTypes": ["invoice.*"],
+}
+_endpoint_out: Final[dict[str, Any]] = {
+    **_endpoint,
+    "id": _EP,
+    "version": 1,
+    "disabled": False,
+    "filterTypes": ["invoice.*"],
+    "channels": None,
+    "throttleRate": None,
+    "rateLimit": None,
+    "metadata": {},
+    "createdAt": _CREATED,
+    "updatedAt": _CREATED,
+    "dialect": "standard",
+    "options": {},
+    "policy": None,
+    "ordered": False,
+    "paused": False,
+    "statusReason": None,
+    "filter": None,
+    "auth": None,
+    "clientCertificate": None,
+    "caPem": None,
+}
+_message: Final = {
+    "eventType": "invoice.paid",
+    "eventId": "evt-1001",
+    "payload": {"id": "in_1001", "amount": 4200},
+    "channels": ["north"],
+}
+_message_out: Final = {**_message, "id": _MSG, "timestamp": _SENT}
+_attempt_out: Final = {
+    "id": _ATTEMPT,
+    "url": "https://acme.example/hooks",
+    "response": "ok",
+    "responseStatusCode": 200,
+    "responseDurationMs": 84,
+    "status": 0,
+    "statusText": "success",
+    "triggerType": 0,
+    "msgId": _MSG,
+    "endpointId": _EP,
+    "timestamp": _SENT,
+    "reason": "",
+    "detail": "",
+    "attemptNumber": 1,
+    "final": True,
+    "nextAttempt": None,
+}
+_event_type: Final = {
+    "name": "invoice.paid",
+    "description": "An invoice was paid.",
+    "schemas": {"1": {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}}},
+    "featureFlags": ["invoices"],
+    "groupName": "invoice",
+}
+
+#: name of the schema -> an example of it
+EXAMPLES: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "ApplicationIn": _application,
+        "ApplicationPatch": {"name": "Acme Ltd"},
+        "ApplicationOut": {
+            **_application,
+            "id": _APP,
+            "throttleRate": None,
+            "rateLimit": None,
+            "createdAt": _CREATED,
+            "updatedAt": _CREATED,
+        },
+        "EndpointIn": _endpoint,
+        "EndpointPatch": {"eventTypes": ["invoice.*", "order.created"]},
+        "EndpointOut": _endpoint_out,
+        "SecretOut": {"key": _SECRET},
+        "SecretRotateIn": {"gracePeriodSeconds": 3600},
+        "HeadersIn": {"headers": {"x-team": "billing"}},
+        "HeadersPatch": {"headers": {"x-team": "invoices", "x-old": None}},
+        "HeadersOut": {"headers": {"x-team": "billing"}, "sensitive": ["authorization"]},
+        "EventTypeIn": _event_type,
+        "EventTypeUpdate": {"description": "An invoice was paid in full."},
+        "EventTypePatch": {"deprecated": True},
+        "EventTypeOut": {
+            **_event_type,
+            "archived": False,
+            "deprecated": False,
+            "featureFlag": "invoices",
+            "createdAt": _CREATED,
+            "updatedAt": _CREATED,
+        },
+        "OrganizationSettings": {"eventTypeCheck": "known", "schemaValidation": "off"},
+        "OrganizationSettingsPatch": {"eventTypeCheck": "known", "schemaValidation": None},
+        "BulkExpungeIn": {"ids": [_MSG, "evt-1002"]},
+        "BulkExpungeOut": {"results": {_MSG: "expunged", "evt-1002": "not-found"}},
+        "MessageIn": _message,
+        "MessageOut": _message_out,
+        "AttemptOut": _attempt_out,
+        "MessageEndpointOut": {**_endpoint_out, "status": 0, "statusText": "success", "nextAttempt": None},
+        "AppPortalAccessIn": {"capabilities": ["ViewBase", "CreateAttempts"], "expiry": 86400, "sessionId": "s-7"},
+        "AppPortalAccessOut": {"url": f"https://portal.example#token={_TOKEN}", "token": _TOKEN},
+        "ApplicationTokenExpireIn": {"sessionIds": ["s-7"]},
+    }
+)
