@@ -37,11 +37,13 @@ from hookline.model.extras import (
 from hookline.model.filters import Filter, compile_filter, filter_of, read_payload, wants
 from hookline.model.policy import Answer, Decision, Effect, RetryPolicy, Verdict, decide
 from hookline.model.retry_after import parse_retry_after
+from hookline.model.tasks import OPEN_STATES, Task, TaskState
 
 __all__ = [
     "ENDS",
     "MANUAL_NUMBER",
     "NO_EXTRAS",
+    "OPEN_STATES",
     "SVIX_STATUS",
     "SVIX_STATUS_TEXT",
     "TRANSITIONS",
@@ -72,6 +74,8 @@ __all__ = [
     "Organization",
     "OrganizationSettings",
     "RetryPolicy",
+    "Task",
+    "TaskState",
     "Verdict",
     "advance",
     "compile_conditions",

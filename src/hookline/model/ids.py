@@ -29,6 +29,10 @@ API_KEY = "key"
 NODE = "node"
 BATCH = "batch"
 TOKEN = "tok"  # noqa: S105 -- a prefix
+TASK = "qtask"
+
+# Ids are made a little before or after the moment that their object bears; who looks for a time by id allows for it.
+ID_MARGIN_MS = 3_600_000
 
 ID_LENGTH = 26  # characters behind the prefix and its underscore
 

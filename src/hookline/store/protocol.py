@@ -42,6 +42,7 @@ from hookline.store.changes import (
 )
 from hookline.store.credentials import Credentials
 from hookline.store.scope import AppScope, OrgScope
+from hookline.store.tasks import TaskStore
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -188,7 +189,9 @@ class Management(Protocol):
         self, scope: AppScope, endpoint_id: str, page: Page, where: MessageFilter
     ) -> Slice[Attempt]: ...
     async def deliveries_of_message(self, scope: AppScope, message_id: str, now_ms: int) -> list[DeliveryView]:
-        """One for each target, from final attempts, `pending`, and what is owed by neither."""
+        """One for each target, from final attempts, `pending`, and what is owed by neither; then for endpoints that it
+        was sent to all the same.
+        """
         ...
 
     async def request_resend(self, scope: AppScope, message_id: str, endpoint_id: str, now_ms: int) -> bool:
@@ -382,7 +385,7 @@ class EngineStore(Protocol):
         ...
 
 
-class Store(Management, Catalog, Credentials, EngineStore, Protocol):
+class Store(Management, Catalog, Credentials, EngineStore, TaskStore, Protocol):
     """A database. `open` connects (and, on SQLite, takes the engine lock if asked); `migrate` brings the schema up."""
 
     #: how many `commit` calls may usefully run at once
@@ -402,8 +405,8 @@ class Store(Management, Catalog, Credentials, EngineStore, Protocol):
 
     def subscribe(self, listener: Callable[[str, str], None]) -> None:
         """Be told of wake-ups from any node: `("routing", app_id)`, `("lane", endpoint_id)`, `("outbox", "")`,
-        `("catalog", org_id)`, `("expunged", app_id)` when payloads of it were emptied that may be in memory, and
-        `("resync", "")` after notifications may have been missed. Called on the event loop; hints only.
+        `("catalog", org_id)`, `("task", task_id)`, `("expunged", app_id)` when payloads of it were emptied that may be
+        in memory, and `("resync", "")` after notifications may have been missed. Called on the event loop; hints only.
         """
         ...
 

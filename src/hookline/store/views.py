@@ -39,19 +39,29 @@ class PendingRow(msgspec.Struct, frozen=True):
 def view_deliveries(
     targets: Sequence[str], attempts: Iterable[EndRow], pending: Iterable[PendingRow], now_ms: int
 ) -> list[DeliveryView]:
-    """One view for each target, in their order. A success counts however it came about; a manual failure does not."""
+    """One view for each target, in their order, then for endpoints that it was sent to although it was not meant for
+    them (replayed, or resent by hand). A success counts however it came about; a manual failure only where nothing else
+    was ever tried.
+    """
+    meant = set(targets)
+    rows = {row.endpoint_id: row for row in pending}
     made: dict[str, int] = {}
     ends: dict[str, EndRow] = {}
     for attempt in attempts:
+        made.setdefault(attempt.endpoint_id, 0)
         if attempt.status != _CANCELED:
-            made[attempt.endpoint_id] = made.get(attempt.endpoint_id, 0) + 1
+            made[attempt.endpoint_id] += 1
         known = ends.get(attempt.endpoint_id)
         if known is not None and known.status == _SUCCEEDED:
             continue
-        if attempt.final and (attempt.kind == Kind.SCHEDULED or attempt.status == _SUCCEEDED):
+        counts = attempt.kind == Kind.SCHEDULED or attempt.status == _SUCCEEDED or attempt.endpoint_id not in meant
+        if attempt.final and counts:
             ends[attempt.endpoint_id] = attempt
-    rows = {row.endpoint_id: row for row in pending}
-    return [_view(target, made.get(target, 0), ends.get(target), rows.get(target), now_ms) for target in targets]
+    others = [endpoint_id for endpoint_id in dict.fromkeys([*made, *rows]) if endpoint_id not in meant]
+    return [
+        _view(endpoint_id, made.get(endpoint_id, 0), ends.get(endpoint_id), rows.get(endpoint_id), now_ms)
+        for endpoint_id in [*targets, *others]
+    ]
 
 
 def _view(endpoint_id: str, attempts: int, end: EndRow | None, row: PendingRow | None, now_ms: int) -> DeliveryView:

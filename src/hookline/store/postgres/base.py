@@ -50,10 +50,12 @@ class PostgresBase:
             lock_timeout_s=5,
             settings={**INDEX_ONLY, "plan_cache_mode": "auto"},
         )
+        # Steps of background tasks read pages of thousands of rows; none of the others should wait for that.
+        self._tasks = Pool(self._server, 2, statement_timeout_s=30, lock_timeout_s=5, settings=INDEX_ONLY)
 
     @property
     def _pools(self) -> tuple[Pool, ...]:
-        return (self._commits, self._claims, self._upkeep, self._leases, self._reads)
+        return (self._commits, self._claims, self._upkeep, self._leases, self._reads, self._tasks)
 
 
 async def hold_fence(connection: Connection, node: NodeLease) -> None:

@@ -40,7 +40,7 @@ class Expunging(PostgresBase):
                 found = await connection.fetch(
                     _SQL["lock_messages"], scope.app_id, scope.org_id, sorted(set(message_ids))
                 )
-                await _expunge(connection, scope, found, now_ms)
+                await expunge(connection, scope, found, now_ms)
             return {row["id"] for row in found}
 
         return await retry_contention(once)
@@ -49,7 +49,7 @@ class Expunging(PostgresBase):
         async def once() -> Expunged:
             async with self._reads.transaction() as connection:
                 found = await connection.fetch(_SQL["lock_messages_after"], scope.app_id, scope.org_id, after, limit)
-                payloads = await _expunge(connection, scope, found, now_ms)
+                payloads = await expunge(connection, scope, found, now_ms)
             return Expunged(payloads, found[-1]["id"] if len(found) == limit else None)
 
         return await retry_contention(once)
@@ -80,7 +80,7 @@ async def empty_payloads(connection: Connection, names: Sequence[tuple[str, str]
     return len(rows)
 
 
-async def _expunge(connection: Connection, scope: AppScope, found: list[asyncpg.Record], now_ms: int) -> int:
+async def expunge(connection: Connection, scope: AppScope, found: list[asyncpg.Record], now_ms: int) -> int:
     """Empty those that are not empty yet, and tell the nodes; how many."""
     filled = [(row["app_id"], row["id"]) for row in found if not row["payload_expired"]]
     await empty_payloads(connection, filled, "payload_expunged", now_ms)

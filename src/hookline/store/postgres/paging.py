@@ -11,14 +11,12 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
-from hookline.model.ids import id_at
+from hookline.model.ids import ID_MARGIN_MS, id_at
 from hookline.store.postgres.connections import Pool
 from hookline.store.protocol import MessageFilter, Page, Slice
 from hookline.store.records import STATUS_NUMBER
 
 WINDOW: Final = 10_000  # rows that one filtered page looks at
-# Ids are made a little before or after the moment that the row bears; indexes go by ids.
-ID_MARGIN_MS: Final = 3_600_000
 _LOWEST, _HIGHEST = "", "\x7f"  # around every id
 _NO_FILTER = MessageFilter()
 
@@ -55,7 +53,7 @@ async def fetch_page(pool: Pool, sql: str, page: Page, *values: Any) -> Slice[Ro
     """Run a list without a filter: $1 and $2 are bounds, $3 the limit, then `values`. The first column is the id."""
     walk = Walk.of(page)
     rows = await pool.fetch(walk.direct(sql), walk.low, walk.high, page.limit + 1, *values)
-    return _cut(rows, page, walk, None)
+    return cut(rows, page, walk, None)
 
 
 async def fetch_filtered_page(
@@ -86,7 +84,7 @@ async def fetch_filtered_page(
     rows = await pool.fetch(
         walk.direct(sql), walk.low, walk.high, page.limit + 1, first, last, *scope, *_bind(where), *parent
     )
-    return _cut(rows, page, walk, end)
+    return cut(rows, page, walk, end)
 
 
 def _bind(where: MessageFilter) -> tuple[Any, ...]:
@@ -102,7 +100,8 @@ def _bind(where: MessageFilter) -> tuple[Any, ...]:
     )
 
 
-def _cut(records: Sequence[asyncpg.Record], page: Page, walk: Walk, end: str | None) -> Slice[Row]:
+def cut(records: Sequence[asyncpg.Record], page: Page, walk: Walk, end: str | None) -> Slice[Row]:
+    """The page from `limit + 1` rows whose first column is the id; `end` is where a window of rows ended."""
     rows = [tuple(record) for record in records]
     if len(rows) > page.limit:
         rows, done = rows[: page.limit], False

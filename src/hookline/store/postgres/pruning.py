@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from hookline.model import AttemptStatus
-from hookline.model.ids import ATTEMPT, MESSAGE, id_at
+from hookline.model.ids import ATTEMPT, ID_MARGIN_MS, MESSAGE, id_at
 from hookline.store.changes import PruneReport
 from hookline.store.postgres import partitions, tokens
 from hookline.store.postgres.base import PostgresBase
@@ -18,7 +18,6 @@ from hookline.store.postgres.connections import Connection
 from hookline.store.postgres.endings import end_of, write_ends
 from hookline.store.postgres.expunging import empty_payloads
 from hookline.store.postgres.failures import retry_contention
-from hookline.store.postgres.paging import ID_MARGIN_MS
 from hookline.store.postgres.partitions import Week
 from hookline.store.queries import load_queries
 from hookline.store.records import members_from_text

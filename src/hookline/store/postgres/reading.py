@@ -81,12 +81,12 @@ class Reading(PostgresBase):
     async def deliveries_of_message(self, scope: AppScope, message_id: str, now_ms: int) -> list[DeliveryView]:
         async with self._reads.query() as connection:
             targets = await connection.fetchval(_SQL["find_targets"], scope.app_id, message_id, scope.org_id)
-            if not targets:
+            if targets is None:
                 return []
             rows = await connection.fetch(_SQL["list_standing"], message_id)
         ends = [EndRow(*row[1:6]) for row in rows if row[0]]
         pending = [PendingRow(row[1], *row[6:10]) for row in rows if not row[0]]
-        return view_deliveries(targets.split(","), ends, pending, now_ms)
+        return view_deliveries(targets.split(",") if targets else [], ends, pending, now_ms)
 
     async def request_resend(self, scope: AppScope, message_id: str, endpoint_id: str, now_ms: int) -> bool:
         return await retry_contention(lambda: self._resend_once(scope, message_id, endpoint_id, now_ms))

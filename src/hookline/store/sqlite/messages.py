@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
 from hookline.model import Attempt, Message
-from hookline.model.ids import ATTEMPT, MESSAGE, id_at
+from hookline.model.ids import ATTEMPT, ID_MARGIN_MS, MESSAGE, id_at
 from hookline.store import records
 from hookline.store.changes import OutboxRow
 from hookline.store.protocol import Backlog, DeliveryView, MessageFilter, Page, Slice
@@ -22,9 +22,6 @@ from hookline.store.views import EndRow, PendingRow, view_deliveries
 _SQL = load_queries("sqlite", "messages")
 _OUTBOX_SQL = load_queries("sqlite", "outbox")
 _NO_FILTER = MessageFilter()
-
-# Ids are made a little before or after the moment that the row bears; indexes go by ids.
-ID_MARGIN_MS: Final = 3_600_000
 
 
 def find_message(
@@ -74,11 +71,11 @@ def list_attempts_of_endpoint(
 
 def view_message(connection: sqlite3.Connection, scope: AppScope, message_id: str, now_ms: int) -> list[DeliveryView]:
     row = connection.execute(_SQL["find_targets"], (scope.app_id, message_id, scope.org_id)).fetchone()
-    if row is None or not row[0]:
+    if row is None:
         return []
     ends = [EndRow(*end) for end in connection.execute(_SQL["list_ends"], (message_id,))]
     pending = [PendingRow(*pending) for pending in connection.execute(_SQL["list_pending"], (message_id,))]
-    return view_deliveries(row[0].split(","), ends, pending, now_ms)
+    return view_deliveries(row[0].split(",") if row[0] else [], ends, pending, now_ms)
 
 
 def request_resend(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from hookline.model import AttemptStatus, Kind
-from hookline.model.ids import ATTEMPT, MESSAGE, id_at
+from hookline.model.ids import ATTEMPT, ID_MARGIN_MS, MESSAGE, id_at
 from hookline.store import records
 from hookline.store.changes import Expunged, PruneReport
 from hookline.store.queries import load_queries
@@ -18,8 +18,6 @@ _SQL = load_queries("sqlite", "retention")
 _CANCELED = AttemptStatus.CANCELED
 
 DAY_MS: Final = 86_400_000  # how long dead nodes, deleted applications and given-up batch ids are kept
-# Ids are made a little before or after the moment that the row bears; indexes go by ids.
-ID_MARGIN_MS: Final = 3_600_000
 
 
 def cancel_deleted(connection: sqlite3.Connection, now_ms: int, limit: int) -> PruneReport:
@@ -36,7 +34,7 @@ def cancel_deleted(connection: sqlite3.Connection, now_ms: int, limit: int) -> P
 def expire_payloads(connection: sqlite3.Connection, now_ms: int, limit: int) -> PruneReport:
     """Empty payloads whose time has come."""
     found = connection.execute(_SQL["list_expired"], (now_ms, limit + 1)).fetchall()
-    canceled = _empty(connection, found[:limit], "payload_expired", now_ms)
+    canceled = empty_payloads(connection, found[:limit], "payload_expired", now_ms)
     return PruneReport(payloads=min(len(found), limit), canceled=canceled, more=len(found) > limit)
 
 
@@ -49,7 +47,7 @@ def expunge_messages(
         for message_id in sorted(set(message_ids))
         for row in connection.execute(_SQL["find_filled"], (scope.app_id, scope.org_id, message_id))
     ]
-    _empty(connection, [row[:3] for row in found if not row[3]], "payload_expunged", now_ms)
+    empty_payloads(connection, [row[:3] for row in found if not row[3]], "payload_expunged", now_ms)
     return {row[1] for row in found}
 
 
@@ -57,11 +55,13 @@ def expunge_step(connection: sqlite3.Connection, scope: AppScope, after: str, no
     """Empty the payloads of the next messages of an application."""
     found = connection.execute(_SQL["list_filled"], (scope.app_id, scope.org_id, after, limit)).fetchall()
     filled = [row[:3] for row in found if not row[3]]
-    _empty(connection, filled, "payload_expunged", now_ms)
+    empty_payloads(connection, filled, "payload_expunged", now_ms)
     return Expunged(len(filled), found[-1][1] if len(found) == limit else None)
 
 
-def _empty(connection: sqlite3.Connection, found: Sequence[tuple[str, str, str]], reason: str, now_ms: int) -> int:
+def empty_payloads(
+    connection: sqlite3.Connection, found: Sequence[tuple[str, str, str]], reason: str, now_ms: int
+) -> int:
     """Empty payloads, and end what is still owed of them, leased or not: there is nothing to send. How many ends."""
     canceled = ends.Ends(now_ms)
     touched: set[str] = set()

@@ -61,6 +61,7 @@ from hookline.store.sqlite.checkpoints import Checkpointer
 from hookline.store.sqlite.connection import MEMORY, connect
 from hookline.store.sqlite.lock import EngineLock
 from hookline.store.sqlite.readers import Readers
+from hookline.store.sqlite.task_store import SqliteTaskStore
 from hookline.store.sqlite.watching import Listener, Watcher
 from hookline.store.sqlite.writer import Writer
 
@@ -68,7 +69,7 @@ T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
 
-class SqliteStore:
+class SqliteStore(SqliteTaskStore):
     """See the module. `created_key_file` names the key file that `open` has made, if it did: say so to the operator."""
 
     committers = 1

@@ -30,7 +30,7 @@ ORDER BY m.id LIMIT $4
 FOR UPDATE;
 
 -- name: list_unsettled
--- What these messages still owe: with a row of either kind, or with neither row nor end.
+-- What these messages still owe: rows of either kind, whoever they are for, and targets with neither row nor end.
 WITH expired AS MATERIALIZED (
     SELECT m.app_id, m.id AS message_id, target.endpoint_id
     FROM unnest($1::text[], $2::text[]) AS e (app_id, id)
@@ -38,19 +38,20 @@ WITH expired AS MATERIALIZED (
     LEFT JOIN hookline_fanouts f ON f.hash = CASE WHEN m.targets LIKE '#%' THEN substr(m.targets, 2) END
     CROSS JOIN LATERAL unnest(string_to_array(COALESCE(f.endpoint_ids, m.targets), ',')) AS target (endpoint_id)
 )
-SELECT x.message_id, x.endpoint_id, 'scheduled' AS kind, x.app_id, COALESCE(p.attempts, 0) AS attempts,
-       0::bigint AS rescues, p.sequence
+SELECT x.message_id, x.endpoint_id, 'scheduled' AS kind, x.app_id, 0::bigint AS attempts, 0::bigint AS rescues,
+       NULL::bigint AS sequence
 FROM expired x
-LEFT JOIN hookline_pending p
-    ON p.message_id = x.message_id AND p.endpoint_id = x.endpoint_id AND p.kind = 'scheduled'
 WHERE NOT EXISTS (
+    SELECT 1 FROM hookline_pending p
+    WHERE p.message_id = x.message_id AND p.endpoint_id = x.endpoint_id AND p.kind = 'scheduled')
+  AND NOT EXISTS (
     SELECT 1 FROM hookline_attempts a
     WHERE a.message_id = x.message_id AND a.endpoint_id = x.endpoint_id
       AND a.final AND (a.kind = 'scheduled' OR a.status = 0))
 UNION ALL
 SELECT p.message_id, p.endpoint_id, p.kind, p.app_id, p.attempts, p.rescues, p.sequence
-FROM expired x
-JOIN hookline_pending p ON p.message_id = x.message_id AND p.endpoint_id = x.endpoint_id AND p.kind = 'manual';
+FROM unnest($2::text[]) AS e (id)
+JOIN hookline_pending p ON p.message_id = e.id;
 
 -- name: lock_rows_of_messages
 SELECT message_id, endpoint_id, kind FROM hookline_pending WHERE message_id = ANY ($1::text[])
