@@ -80,6 +80,16 @@ ACCESS: Final[Mapping[str, Needs | Capability]] = MappingProxyType(
         "v1.message-attempt.get": _SEE,
         "v1.message-attempt.expunge-content": Needs.PROVIDER,
         "v1.message-attempt.resend": _TRY,
+        # recovery, and work in the background; what of it is the provider's alone to cancel, the service says
+        "v1.endpoint.recover": _TRY,
+        "v1.endpoint.replay-missing": _TRY,
+        "v1.endpoint.bulk-replay": _TRY,
+        "v1.message.expunge-all-contents": Needs.PROVIDER,
+        "v1.statistics.aggregate-app-stats": Needs.ORGANIZATION,
+        "v1.statistics.aggregate-event-types": Needs.ORGANIZATION,
+        "v1.background-task.list": _SEE,
+        "v1.background-task.get": _SEE,
+        "v1.background-task.cancel": _TRY,
         # tokens for customers
         "v1.authentication.app-portal-access": Needs.PROVIDER,
         "v1.authentication.dashboard-access": Needs.PROVIDER,

@@ -17,6 +17,7 @@ from typing import Self
 from hookline.clock import Clock, SystemClock
 from hookline.egress import EgressPolicy, HttpTransport, Limits, Proxy, Transport
 from hookline.engine import Engine, EngineOptions
+from hookline.jobs import JobOptions, Tasks, build_runner
 from hookline.server.auth import Authenticator
 from hookline.server.environment import SettingsError, variable_of
 from hookline.server.lag import LagMeter
@@ -80,6 +81,9 @@ class Runtime:
         )
         self.messages = Messages(self.store, self.engine.ingest, self.clock, message_options(settings))
         self.attempts = Attempts(self.store, self.messages, self.clock)
+        jobs = job_options(settings)
+        self.tasks = Tasks(self.store, self.directory, self.clock, jobs)
+        self.runner = build_runner(self.store, self.engine.node_id, self.clock, jobs)
         self.lag = LagMeter()
         #: told to stop: others should be asked from now on
         self.draining = False
@@ -121,6 +125,9 @@ class Runtime:
         except BaseException:
             await self._close()
             raise
+        if self.settings.role is not Role.API:
+            self.store.subscribe(self.runner.heard)
+            self.runner.start()
         self.lag.start()
 
     async def stop(self, grace_s: float | None = None) -> None:
@@ -129,6 +136,7 @@ class Runtime:
             return
         self.draining = True
         self.lag.stop()
+        await self.runner.stop()
         await self.engine.stop(self.settings.shutdown_grace_s if grace_s is None else grace_s)
         await self._close()
 
@@ -191,6 +199,11 @@ def engine_options(settings: Settings) -> EngineOptions:
         request_timeout_s=settings.request_timeout_s if "request_timeout_s" in settings.model_fields_set else None,
         stop_grace_s=settings.shutdown_grace_s,
     )
+
+
+def job_options(settings: Settings) -> JobOptions:
+    """How background tasks are paced."""
+    return JobOptions(lease_s=settings.lease_s, retention_s=settings.retention_days * 86_400.0)
 
 
 def message_options(settings: Settings) -> MessageOptions:

@@ -11,6 +11,7 @@ import pytest
 
 from support.server import Receiver, Tenant
 
+WINDOW = {"since": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z"}
 BODIES: dict[tuple[str, str], Any] = {
     ("post", "/app/{app_id}/endpoint"): {"url": "http://127.0.0.1:59999/x"},
     ("put", "/app/{app_id}/endpoint/{endpoint_id}"): {"url": "http://127.0.0.1:59999/x"},
@@ -18,6 +19,9 @@ BODIES: dict[tuple[str, str], Any] = {
     ("post", "/app/{app_id}/endpoint/{endpoint_id}/secret/rotate"): {},
     ("put", "/app/{app_id}/endpoint/{endpoint_id}/headers"): {"headers": {"X-Evil": "1"}},
     ("patch", "/app/{app_id}/endpoint/{endpoint_id}/headers"): {"headers": {"X-Evil": "1"}},
+    ("post", "/app/{app_id}/endpoint/{endpoint_id}/recover"): WINDOW,
+    ("post", "/app/{app_id}/endpoint/{endpoint_id}/replay-missing"): WINDOW,
+    ("post", "/app/{app_id}/endpoint/{endpoint_id}/bulk-replay"): WINDOW,
     ("post", "/app/{app_id}/msg"): {"eventType": "a.b", "payload": {}},
     ("put", "/app/{app_id}"): {"name": "taken over"},
     ("patch", "/app/{app_id}"): {"name": "taken over"},

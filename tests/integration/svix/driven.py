@@ -67,6 +67,12 @@ class Inbox:
         self._endpoints[path] = (app_id, endpoint.id)
         return endpoint
 
+    def now_answering(self, endpoint: Any, status: int) -> str:
+        """Another URL for an endpoint, whose receiver answers with this status."""
+        path = f"/{status}/inbox{len(self._endpoints)}"
+        self._endpoints[path] = next(known for known in self._endpoints.values() if known[1] == endpoint.id)
+        return self._receiver.url + path
+
     def next(self) -> Delivered:
         """The next delivery. Raises WebhookVerificationError unless its endpoint's secret signed it."""
         arrived = self._receiver.next()

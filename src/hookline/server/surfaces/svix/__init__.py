@@ -8,17 +8,33 @@ from hookline.server.surfaces.svix import (
     applications,
     attempts,
     authentication,
+    background_tasks,
     endpoints,
     event_types,
     health,
     messages,
+    recovery,
     settings,
+    statistics,
 )
 
 PREFIX = "/api/v1"
 
 router = APIRouter(prefix=PREFIX)
-for _part in (health, authentication, applications, endpoints, event_types, messages, attempts, settings):
+_PARTS = (
+    health,
+    authentication,
+    applications,
+    endpoints,
+    event_types,
+    messages,
+    attempts,
+    recovery,
+    settings,
+    statistics,
+    background_tasks,
+)
+for _part in _PARTS:
     router.include_router(_part.router)
 
 __all__ = ["PREFIX", "router"]
