@@ -1,9 +1,10 @@
-"""One call of a server's API, with the standard library alone: no redirects, no proxies, one time limit."""
+"""Calls of a server's API, with the standard library alone: no redirects, no proxies, one time limit."""
 
 from __future__ import annotations
 
 import http.client
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import SplitResult, quote, urlsplit
 
@@ -28,6 +29,10 @@ class ClientError(HooklineError):
     code = "client"
 
 
+class UnreachableError(ClientError):
+    """No answer came."""
+
+
 def quote_segment(text: str) -> str:
     """One segment of a path, whatever the text holds."""
     return quote(text, safe="")
@@ -39,35 +44,70 @@ def call_api(url: str, token: str, method: str, path: str, body: bytes | None = 
     Raises:
         ClientError: no connection, an answer that is no success, or one that is no JSON object.
     """
+    connection, prefix = connect(url)
+    try:
+        status, _, content = exchange(connection, token, method, prefix + path, body)
+    except UnreachableError as error:
+        advice = "Is the server running? `hookline serve` starts one; HOOKLINE_URL says where it is."
+        raise UnreachableError(f"{error.message} {advice}") from error
+    finally:
+        connection.close()
+    answer = read_object(content)
+    if 200 <= status < 300 and answer is not None:
+        return answer
+    raise ClientError(f"{explain_refusal(status, content)} {_ADVICE.get(status, '')}".strip())
+
+
+def connect(url: str) -> tuple[http.client.HTTPConnection, str]:
+    """A connection to the server at this address, not yet open, and what its paths begin with.
+
+    Raises:
+        ClientError: it is no address of a server.
+    """
+    parts, port = _split(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    return kind(parts.hostname or "", port, timeout=TIMEOUT_S), parts.path.rstrip("/")
+
+
+def exchange(
+    connection: http.client.HTTPConnection,
+    token: str,
+    method: str,
+    path: str,
+    body: bytes | None = None,
+    extra_headers: Mapping[str, str] | None = None,
+) -> tuple[int, Mapping[str, str], bytes]:
+    """Send one request over a connection, which stays open if the server lets it.
+
+    Gives status, headers (names in lower case) and content.
+
+    Raises:
+        UnreachableError: no answer. The connection is closed, and opens again by itself.
+        ClientError: the token cannot be one.
+    """
     token = token.strip()
     if not token.isascii() or not token.isprintable() or " " in token:
         raise ClientError("The token holds characters that no token has. Copy it again.")
-    parts, port = _split(url)
-    host = parts.hostname or ""
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     headers = {
         "authorization": f"Bearer {token}",
         "accept": "application/json",
         "user-agent": f"hookline-cli/{__version__}",
+        **(extra_headers or {}),
     }
     if body is not None:
         headers["content-type"] = "application/json"
     try:
-        connection = kind(host, port, timeout=TIMEOUT_S)
-        try:
-            connection.request(method, parts.path.rstrip("/") + path, body, headers)
-            response = connection.getresponse()
-            status, content = response.status, response.read(MAX_ANSWER_BYTES)
-        finally:
-            connection.close()
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        content = response.read(MAX_ANSWER_BYTES)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        # Failure policy: the message may have been accepted if the connection broke late; nothing is sent again here.
+        # Failure policy: what was sent may have been accepted if the connection broke late; nothing is sent again here.
+        connection.close()
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise ClientError(
-            f"Cannot reach {host}, port {port} ({reason}). Is the server running? `hookline serve` starts one; "
-            "HOOKLINE_URL says where it is."
-        ) from error
-    return _read_answer(status, content)
+        raise UnreachableError(f"Cannot reach {connection.host}, port {connection.port} ({reason}).") from error
+    if not response.isclosed():
+        connection.close()  # the answer is longer than we read: what follows would look like the next one
+    return response.status, {name.lower(): value for name, value in response.headers.items()}, content
 
 
 def _split(url: str) -> tuple[SplitResult, int]:
@@ -82,17 +122,21 @@ def _split(url: str) -> tuple[SplitResult, int]:
     return parts, port
 
 
-def _read_answer(status: int, content: bytes) -> dict[str, Any]:
+def read_object(content: bytes) -> dict[str, Any] | None:
+    """The JSON object of an answer; None when it is something else."""
     try:
         answer = json.loads(content)
-    except ValueError:
-        answer = None
-    if 200 <= status < 300 and isinstance(answer, dict):
-        return answer
-    detail = answer.get("detail") if isinstance(answer, dict) else None
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def explain_refusal(status: int, content: bytes) -> str:
+    """What the server said, in one sentence."""
+    detail = (read_object(content) or {}).get("detail")
     if isinstance(detail, list):  # one entry for each field that is wrong
         detail = "; ".join(
             f"{'.'.join(str(part) for part in entry.get('loc', ()))}: {entry.get('msg', '')}" for entry in detail
         )
     said = detail or "an answer that is not the API's"
-    raise ClientError(f"The server answered {status}: {said}. {_ADVICE.get(status, '')}".strip())
+    return f"The server answered {status}: {said}."

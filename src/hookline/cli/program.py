@@ -6,7 +6,19 @@ import sys
 
 import typer
 
-from hookline.cli import config, key, migrate, openapi, secret, send, serve, token, verify, version
+from hookline.cli import (
+    config,
+    import_svix,
+    key,
+    migrate,
+    openapi,
+    secret,
+    send,
+    serve,
+    token,
+    verify,
+    version,
+)
 
 # Plain help instead of the decorated one: it needs half the time, and reads the same in a pipe.
 app = typer.Typer(
@@ -22,6 +34,7 @@ app.add_typer(key.app, name="key")
 app.command("token")(token.create_token)
 app.command("send")(send.send)
 app.command("verify")(verify.verify_request)
+app.add_typer(import_svix.app, name="import")
 app.add_typer(config.app, name="config")
 app.add_typer(secret.app, name="secret")
 app.command("openapi")(openapi.print_openapi)

@@ -11,7 +11,7 @@ import pytest
 
 from hookline import __version__
 
-COMMANDS = ["serve", "migrate", "token", "key", "send", "verify", "config", "secret", "openapi", "version"]
+COMMANDS = ["serve", "migrate", "token", "key", "send", "verify", "import", "config", "secret", "openapi", "version"]
 
 
 def test_help_lists_every_command(hookline):
@@ -22,14 +22,16 @@ def test_help_lists_every_command(hookline):
     assert sorted(listed) == sorted(COMMANDS)
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "key create", "key rotate", "config show", "secret generate"])
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, "import svix", "key create", "key rotate", "config show", "secret generate"]
+)
 def test_every_command_has_help(hookline, command):
     done = hookline(*command.split(), "--help")
     assert done.returncode == 0
     assert done.stdout.startswith(f"Usage: hookline {command}")
 
 
-@pytest.mark.parametrize("command", ["", "key", "config", "secret"])
+@pytest.mark.parametrize("command", ["", "import", "key", "config", "secret"])
 def test_no_arguments_show_the_help(hookline, command):
     done = hookline(*command.split())
     assert done.returncode == 2
