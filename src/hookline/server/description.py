@@ -36,6 +36,9 @@ TAGS: Final = {
     "Settings": "What holds for the whole organization.",
     "Message": "What is sent. Accepted means on disk.",
     "Message Attempt": "What happened to messages.",
+    "Recovery": "What endpoints missed, again; and all payloads of an application, gone. In the background.",
+    "Statistics": "Counts over an organization, made in the background.",
+    "Background Task": "Long work that was asked for elsewhere: its progress, its end, calling it off.",
 }
 
 ERROR: Final = {

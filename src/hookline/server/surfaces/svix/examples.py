@@ -15,6 +15,7 @@ _APP: Final = "app_01jz4x2v9qf3k8m6t5r7w0y1ab"
 _EP: Final = "ep_01jz4x3c5he2p9n4s8d6v7g0kx"
 _MSG: Final = "msg_01jz4x4n7rt1w3b8q5m9c2f6yz"
 _ATTEMPT: Final = "atmpt_01jz4x4p0ad6h2k7s9v3x5e8gj"
+_TASK: Final = "qtask_01jz4y1k6zq8v2c5n7m9b3d4fh"
 _CREATED: Final = "2026-07-01T09:30:00.000Z"
 _SENT: Final = "2026-07-01T09:45:12.250Z"
 _SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 -- the specification's own example
@@ -83,6 +84,20 @@ _event_type: Final = {
     "groupName": "invoice",
 }
 
+_window: Final = {"since": "2026-06-30T00:00:00Z", "until": "2026-07-01T00:00:00Z"}
+_task_out: Final = {
+    "id": _TASK,
+    "status": "running",
+    "task": "endpoint.recover",
+    "updatedAt": _SENT,
+    "data": {},
+    "state": "running",
+    "progress": {"done": 1500, "total": 4210, "affected": 37},
+    "appId": _APP,
+    "createdAt": _SENT,
+    "finishedAt": None,
+}
+
 #: name of the schema -> an example of it
 EXAMPLES: Final[Mapping[str, Any]] = MappingProxyType(
     {
@@ -123,6 +138,11 @@ EXAMPLES: Final[Mapping[str, Any]] = MappingProxyType(
         "MessageOut": _message_out,
         "AttemptOut": _attempt_out,
         "MessageEndpointOut": {**_endpoint_out, "status": 0, "statusText": "success", "nextAttempt": None},
+        "ReplayIn": _window,
+        "BulkReplayIn": {**_window, "eventTypes": ["invoice.paid"], "status": 2},
+        "TaskOut": _task_out,
+        "AppUsageIn": {**_window, "appIds": ["acme", "nobody"]},
+        "AppUsageOut": {**_task_out, "task": "application.stats", "appId": None, "unresolvedAppIds": ["nobody"]},
         "AppPortalAccessIn": {"capabilities": ["ViewBase", "CreateAttempts"], "expiry": 86400, "sessionId": "s-7"},
         "AppPortalAccessOut": {"url": f"https://portal.example#token={_TOKEN}", "token": _TOKEN},
         "ApplicationTokenExpireIn": {"sessionIds": ["s-7"]},
