@@ -6,6 +6,7 @@ if isinstance(outcome, Failure):
     print(outcome.reason, outcome.detail)
 """
 
+from hookline.egress.access_tokens import AccessToken, AccessTokens
 from hookline.egress.client import HttpTransport
 from hookline.egress.guard import Guard, Verdict, guard_for
 from hookline.egress.headers import HeaderRefused, check_custom_headers
@@ -19,6 +20,8 @@ from hookline.egress.url import Target, UrlRefused, parse_url
 
 __all__ = [
     "SENTENCES",
+    "AccessToken",
+    "AccessTokens",
     "EgressPolicy",
     "EgressSettingsError",
     "Failure",

@@ -33,6 +33,7 @@ class Reason(enum.StrEnum):
     TOO_MANY_INFORMATIONAL = "too_many_informational"
     RESPONSE_TOO_LARGE = "response_too_large"
     HTTP_STATUS = "http_status"
+    OAUTH_TOKEN_FAILED = "oauth_token_failed"  # noqa: S105  (no secret)
     LEASE_LOST = "lease_lost"
     CANCELED = "canceled"
 
@@ -61,6 +62,7 @@ SENTENCES: Final = MappingProxyType(
         Reason.TOO_MANY_INFORMATIONAL: "The server sent too many interim (1xx) answers. Send the final one.",
         Reason.RESPONSE_TOO_LARGE: "The answer's headers or framing are too large. Answer briefly; a status is enough.",
         Reason.HTTP_STATUS: "The server answered with a status that does not mean success.",
+        Reason.OAUTH_TOKEN_FAILED: "No access token could be had for this endpoint. Check its auth.",
         Reason.LEASE_LOST: "The request was cut because its node may no longer deliver. Another node takes over.",
         Reason.CANCELED: "The request was canceled before an answer came.",
     }

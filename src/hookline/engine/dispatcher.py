@@ -25,16 +25,14 @@ from typing import Protocol
 
 from hookline import crashpoints
 from hookline.clock import Clock
-from hookline.dialects import AttemptContext, DialectError
-from hookline.egress import Failure, Reason, Request, Response, Transport
+from hookline.egress import Failure, Reason, Response, Transport
 from hookline.engine.delivery import Delivery
+from hookline.engine.errands import Errands, build_request
 from hookline.engine.lane import Lane
 from hookline.engine.lease import Lease
 from hookline.engine.options import EngineOptions
 from hookline.engine.routing import Route, Routing
 from hookline.errors import HooklineError
-from hookline.model import MANUAL_NUMBER, Kind
-from hookline.signatures import SignatureError
 
 log = logging.getLogger("hookline.engine.dispatcher")
 
@@ -61,6 +59,7 @@ class Dispatcher:
         self, transport: Transport, routing: Routing, lease: Lease, clock: Clock, options: EngineOptions
     ) -> None:
         self._transport = transport
+        self._errands = Errands(transport, clock)
         self._routing = routing
         self._lease = lease
         self._clock = clock
@@ -246,20 +245,30 @@ class Dispatcher:
         self.in_flight += 1
         self._idle.clear()
         done = partial(self._done, lane, delivery, route)
-        number = MANUAL_NUMBER if delivery.kind is Kind.MANUAL else delivery.number
+        if route.has_errand:
+            self._load(self._run_errand(route, delivery, done))
+            return
+        request = build_request(route, delivery, self._clock.now_ms())
+        if isinstance(request, Failure):
+            asyncio.get_running_loop().call_soon(done, request)
+        else:
+            self._transport.start(request, done)
+
+    async def _run_errand(self, route: Route, delivery: Delivery, done: Callable[[Answer], None]) -> None:
+        """Send to an endpoint that needs something first."""
+
+        def may_send() -> bool:
+            ours = delivery.epoch == self._lease.epoch and self._lease.valid()
+            return ours and not self._halted and not self.stopping
+
         try:
-            built = route.prepared.build(delivery.message, AttemptContext(number=number, now_ms=self._clock.now_ms()))
-            request = Request(built.method, built.url, built.headers, built.body, route.policy.timeout_s, route.tls)
-        except (DialectError, SignatureError) as error:
-            asyncio.get_running_loop().call_soon(done, Failure(Reason.INVALID_REQUEST, error.message))
-            return
+            answer = await self._errands.run(route, delivery, may_send)
         except Exception as error:
-            # Failure policy: open. A mistake of ours in building one request is that delivery's failed attempt.
-            log.exception("a request cannot be built", extra={"action": "build_failed"})
-            detail = f"The request could not be built ({type(error).__name__})."
-            asyncio.get_running_loop().call_soon(done, Failure(Reason.INVALID_REQUEST, detail))
-            return
-        self._transport.start(request, done)
+            # Failure policy: open. A mistake of ours is that delivery's failed attempt.
+            log.exception("an errand failed", extra={"action": "errand_failed"})
+            detail = f"The request could not be made ({type(error).__name__})."
+            answer = Failure(Reason.INVALID_REQUEST, detail)
+        done(answer)
 
     def _done(self, lane: Lane, delivery: Delivery, route: Route, answer: Answer) -> None:
         crashpoints.reach("after_send_before_record")

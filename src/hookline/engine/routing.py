@@ -27,6 +27,7 @@ from hookline.model import (
     Endpoint,
     EndpointStatus,
     Filter,
+    OAuth2Auth,
     RetryPolicy,
     compile_filter,
     filter_of,
@@ -42,7 +43,7 @@ MAX_TABLES = 20_000  # applications whose endpoints are kept in memory
 class Route:
     """One endpoint, ready to be sent to: filter compiled; signer and policy made when first needed."""
 
-    __slots__ = ("_options", "_policy", "_prepared", "dialect", "endpoint", "filter", "tls")
+    __slots__ = ("_options", "_policy", "_prepared", "dialect", "endpoint", "filter", "has_errand", "tls")
 
     def __init__(self, endpoint: Endpoint, options: EngineOptions) -> None:
         self.endpoint = endpoint
@@ -51,7 +52,9 @@ class Route:
         self._options = options
         self._prepared: Prepared | None = None
         self._policy: RetryPolicy | None = None
-        self.tls: TlsOptions | None = None if endpoint.extras is NO_EXTRAS else _tls_of(endpoint)
+        plain = endpoint.extras is NO_EXTRAS
+        self.tls: TlsOptions | None = None if plain else _tls_of(endpoint)
+        self.has_errand = not plain and isinstance(endpoint.extras.auth, OAuth2Auth)  # see `engine.errands`
 
     @property
     def enabled(self) -> bool:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import ssl
+import threading
+import urllib.request
 from collections.abc import Iterator
-from typing import Any
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+from urllib.parse import parse_qs
 
 import pytest
 import trustme
@@ -17,6 +21,44 @@ from support.certificates import client_certificate, pem, self_signed
 from support.server import Receiver, RunningServer, Tenant, settings_for
 
 SECRET = "hush-5ecret"
+
+
+class Issuer:
+    """An authorization server: `/token` issues a token, everything else refuses."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        issuer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"])).decode()
+                good = self.path == "/token"
+                if good:
+                    issuer.asked.append(body)
+                value = f"token-5ecret-{len(issuer.asked)}"
+                answer = {"access_token": value, "token_type": "Bearer"} if good else {"error": "invalid_client"}
+                content = json.dumps(answer).encode()
+                self.send_response(200 if good else 401)
+                self.send_header("content-length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: object) -> None:
+                return
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(20)
 
 
 @pytest.fixture
@@ -176,3 +218,50 @@ def test_a_receiver_that_signed_its_own_certificate(tmp_path: Any) -> None:
         tenant.close()
     for file in tmp_path.iterdir():
         assert SECRET.encode() not in file.read_bytes()
+
+
+def test_oauth2(tenant: Tenant, app: str, receiver: Receiver) -> None:
+    with Issuer() as issuer:
+        auth = {
+            "type": "oauth2",
+            "tokenUrl": f"{issuer.url}/token",
+            "clientId": "me",
+            "clientSecret": SECRET,
+            "scope": "hooks",
+        }
+        made = make(tenant, app, f"{receiver.url}/200/x", auth=auth)
+        assert made["auth"] == {
+            "type": "oauth2",
+            "tokenUrl": f"{issuer.url}/token",
+            "clientId": "me",
+            "scope": "hooks",
+            "inBody": False,
+            "parameters": {},
+        }
+        for _ in range(3):
+            send(tenant, app)
+            assert receiver.next().headers["authorization"] == "Bearer token-5ecret-1"
+        (asked,) = issuer.asked
+        assert parse_qs(asked) == {"grant_type": ["client_credentials"], "scope": ["hooks"]}
+
+        path = f"/app/{app}/endpoint/{made['id']}"
+        answer = tenant.http.patch(path, json={"auth": {"type": "oauth2", "tokenUrl": "https://10.0.0.1/token"}})
+        assert answer.status_code == 422
+        assert {tuple(problem["loc"]) for problem in answer.json()["detail"]} == {("body", "auth", "clientSecret")}
+        for url in ("https://10.0.0.1/token", "http://169.254.169.254/", "https://metadata.google.internal/token"):
+            again = {"type": "oauth2", "tokenUrl": url, "clientSecret": SECRET}
+            answer = tenant.http.patch(path, json={"auth": again})
+            assert answer.status_code == 422
+            assert answer.json()["detail"][0]["loc"] == ["body", "auth", "tokenUrl"]
+
+        again = {"type": "oauth2", "tokenUrl": f"{issuer.url}/refuse", "clientSecret": SECRET}
+        assert tenant.http.patch(path, json={"auth": again}).status_code == 200
+        msg_id = send(tenant, app)
+        attempt = first_attempt(tenant, app, msg_id)
+        assert attempt["reason"] == "oauth_token_failed"
+        assert attempt["detail"] == "The token endpoint answered 401 (invalid_client)."
+        assert attempt["responseStatusCode"] == 0
+        assert receiver.arrived.empty()
+        metrics = urllib.request.urlopen(f"{tenant.server.url}/metrics", timeout=20).read().decode()
+        assert 'reason="oauth_token_failed"' in metrics
+        assert SECRET not in metrics

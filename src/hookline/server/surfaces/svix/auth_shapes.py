@@ -16,7 +16,7 @@ _TYPES: Final = {"basic": "basic", "bearer": "bearer", "apiKey": "api_key", "oau
 class AuthIn(Shape):
     """How we prove who we are. Of the same type, members that are left out stay as they are."""
 
-    type: Literal["basic", "bearer", "apiKey"]
+    type: Literal["basic", "bearer", "apiKey", "oauth2"]
     username: Annotated[str | None, Field(description="basic")] = None
     password: Annotated[str | None, Field(description="basic; never shown", repr=False)] = None
     token: Annotated[str | None, Field(description="bearer; never shown", repr=False)] = None
