@@ -10,6 +10,7 @@ transaction that makes its message durable; a row that another node took is left
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -29,6 +30,8 @@ log = logging.getLogger("hookline.engine.relay")
 
 
 class Relay(Background):
+    """`refuse` says why a message (organization, event type, payload) may not be sent, by rules of its organization."""
+
     name = "relay"
 
     def __init__(self, store: Store, ingest: Ingest, clock: Clock, options: EngineOptions) -> None:
@@ -41,6 +44,7 @@ class Relay(Background):
         self._in_hand: set[int] = set()
         self._unwritable: dict[int, str] = {}
         self._more = False
+        self.refuse: Callable[[str, str, bytes], Awaitable[str | None]] | None = None
 
     async def work(self) -> float:
         if not self._ingest.accepting:
@@ -78,6 +82,10 @@ class Relay(Background):
         if app_id is None:
             reason = f"the organization has no application {row.app!r}; create it, then clear `refused_at_ms`"
             await self._refuse(row.id, reason)
+            return
+        reason_against = None if self.refuse is None else await self.refuse(row.org_id, row.event_type, row.payload)
+        if reason_against is not None:
+            await self._refuse(row.id, f"{reason_against}; correct it, then clear `refused_at_ms`")
             return
         self._in_hand.add(row.id)
         keys: tuple[MessageKey, ...] = ()

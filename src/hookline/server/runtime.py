@@ -26,6 +26,7 @@ from hookline.server.settings import Role, Settings
 from hookline.services import (
     Applications,
     Attempts,
+    ChecksCache,
     Directory,
     Endpoints,
     EventTypes,
@@ -76,10 +77,12 @@ class Runtime:
         self.applications = Applications(self.store, self.directory, self.clock)
         self.organizations = Organizations(self.store)
         self.event_types = EventTypes(self.store, self.clock)
+        self.checks = ChecksCache(self.store)
+        self.engine.relay.refuse = self.checks.refuse
         self.endpoints = Endpoints(
-            self.store, self.egress_policy, self.clock, default_schedule_s=settings.retry_schedule
+            self.store, self.egress_policy, self.checks, self.clock, default_schedule_s=settings.retry_schedule
         )
-        self.messages = Messages(self.store, self.engine.ingest, self.clock, message_options(settings))
+        self.messages = Messages(self.store, self.engine.ingest, self.checks, self.clock, message_options(settings))
         self.attempts = Attempts(self.store, self.messages, self.clock)
         jobs = job_options(settings)
         self.tasks = Tasks(self.store, self.directory, self.clock, jobs)
@@ -120,6 +123,7 @@ class Runtime:
             log.info("schema brought up to date", extra={"action": "migrated", "migrations": applied})
         await self.store.open(engine=True)
         self._opened = True
+        self.store.subscribe(self.checks.heard)
         try:
             await self.engine.start()
         except BaseException:

@@ -7,6 +7,7 @@ All rules of validity live here. Services take a caller (`Principal`) or a scope
 from hookline.services.applications import ApplicationForm, Applications
 from hookline.services.attempts import Attempts
 from hookline.services.capabilities import Capability
+from hookline.services.checks import NO_CHECKS, Checks, ChecksCache
 from hookline.services.directory import Directory
 from hookline.services.endpoint_auth import AuthForm, type_of
 from hookline.services.endpoint_form import EndpointForm, PolicyForm
@@ -35,6 +36,7 @@ from hookline.services.sessions import AccessForm, Sessions
 from hookline.services.tokens import Grant, Tokens, TokenSecretError
 
 __all__ = [
+    "NO_CHECKS",
     "SENSITIVE_HEADERS",
     "AccessForm",
     "ApplicationForm",
@@ -43,6 +45,8 @@ __all__ = [
     "AuthForm",
     "AuthenticationError",
     "Capability",
+    "Checks",
+    "ChecksCache",
     "ConflictError",
     "Directory",
     "EndpointForm",

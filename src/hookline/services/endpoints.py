@@ -12,6 +12,7 @@ from hookline.clock import Clock
 from hookline.dialects import SecretForm, get_dialect
 from hookline.egress import EgressPolicy
 from hookline.model import Endpoint, EndpointSecret, EndpointStatus, ids
+from hookline.services.checks import Checks, ChecksCache
 from hookline.services.endpoint_form import (
     EndpointForm,
     check_form,
@@ -20,7 +21,7 @@ from hookline.services.endpoint_form import (
     fill_extras,
     merge_policy,
 )
-from hookline.services.errors import ConflictError, NotFoundError
+from hookline.services.errors import ConflictError, InvalidError, NotFoundError
 from hookline.services.secrets import DEFAULT_GRACE_S, RANDOM_BYTES, generate_secret, read_secret, rotate_secrets
 from hookline.services.validation import may_be_name, unique
 from hookline.store.errors import ChangedMeanwhileError
@@ -45,6 +46,7 @@ class Endpoints:
         self,
         store: Management,
         egress: EgressPolicy,
+        checks: ChecksCache,
         clock: Clock,
         *,
         default_schedule_s: tuple[float, ...] | None = None,
@@ -52,6 +54,7 @@ class Endpoints:
     ) -> None:
         self._store = store
         self._egress = egress
+        self._checks = checks
         self._clock = clock
         self._default_schedule_s = default_schedule_s
         self._random_bytes = random_bytes
@@ -65,6 +68,7 @@ class Endpoints:
         """
         now_ms = self._clock.now_ms()
         check_form(form, self._egress, now_ms)
+        _require_known(await self._checks.get_fresh(scope.org_id), form)
         blank = Endpoint(
             id=ids.new_id(ids.ENDPOINT),
             org_id=scope.org_id,
@@ -114,10 +118,12 @@ class Endpoints:
             InvalidError: the form breaks a rule, or the secrets do not fit the new dialect.
             ConflictError: the uid is taken, or others change this endpoint all the time.
         """
+        checks = await self._checks.get_fresh(scope.org_id)
 
         def change(endpoint: Endpoint, now_ms: int) -> Endpoint:
             form = fill_form(endpoint)
             check_form(form, self._egress, now_ms, endpoint.extras)
+            _require_known(checks, form, endpoint.event_types)
             changed = self._filled(endpoint, form)
             if form.secret is not None:
                 changed = msgspec.structs.replace(changed, secrets=self._secrets(form, now_ms))
@@ -232,6 +238,13 @@ class Endpoints:
                 raise NotFoundError
             return updated
         raise ConflictError("Others change this endpoint all the time. Try again.")
+
+
+def _require_known(checks: Checks, form: EndpointForm, already: tuple[str, ...] | None = None) -> None:
+    """Raises InvalidError when the form newly names event types that there are not, where those are checked."""
+    problems = checks.problems_of_filter(form.event_types, already)
+    if problems:
+        raise InvalidError(problems)
 
 
 def _status_reason(before: Endpoint, status: EndpointStatus) -> str | None:

@@ -43,8 +43,8 @@ class EventTypeForm(msgspec.Struct, frozen=True):
 class EventTypes:
     """Creates, reads, changes, archives and removes event types.
 
-    The organization manages them. One application sees those that have no feature flag, or one that its token carries;
-    the others look to it as if they did not exist.
+    The organization manages them. A customer sees those that have no feature flag, or one that its token carries; the
+    others look to it as if they did not exist.
     """
 
     def __init__(self, store: Catalog, clock: Clock) -> None:
@@ -86,7 +86,7 @@ class EventTypes:
         self, principal: Principal, page: Page, *, with_archived: bool = False, with_schemas: bool = True
     ) -> Slice[EventType]:
         """Those that the caller sees, by name."""
-        flags = None if principal.app_id is None else principal.feature_flags
+        flags = None if _is_provider(principal) else principal.feature_flags
         where = EventTypeFilter(with_archived, with_schemas, flags)
         return await self._store.list_event_types(principal.org_scope, page, where)
 
@@ -195,9 +195,14 @@ class EventTypes:
         )
 
 
+def _is_provider(principal: Principal) -> bool:
+    """The organization, or its key for one application. Customers' tokens send nothing."""
+    return principal.app_id is None or principal.may_send
+
+
 def _sees(principal: Principal, event_type: EventType) -> bool:
     return (
-        principal.app_id is None
+        _is_provider(principal)
         or event_type.feature_flags is None
         or not set(principal.feature_flags).isdisjoint(event_type.feature_flags)
     )

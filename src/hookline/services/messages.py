@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 import orjson
@@ -21,7 +21,8 @@ import orjson
 from hookline.clock import Clock
 from hookline.engine import Draft, Receipt
 from hookline.model import Message, ids
-from hookline.services.errors import ConflictError, NotFoundError, PayloadTooLargeError, invalid
+from hookline.services.checks import NO_CHECKS, Checks, ChecksCache
+from hookline.services.errors import ConflictError, InvalidError, NotFoundError, PayloadTooLargeError, invalid
 from hookline.services.validation import (
     Findings,
     check_channels,
@@ -33,7 +34,7 @@ from hookline.services.validation import (
 )
 from hookline.store.changes import MessageKey
 from hookline.store.protocol import Management, MessageFilter, Page, Slice
-from hookline.store.scope import AppScope
+from hookline.store.scope import AppScope, OrgScope
 
 MAX_CHANNELS: Final = 5
 MAX_TAGS: Final = 5
@@ -81,17 +82,30 @@ class Messages:
     """Makes drafts, has them accepted, and reads messages of one application at a time."""
 
     def __init__(
-        self, store: Management, ingest: Accepting, clock: Clock, options: MessageOptions | None = None
+        self,
+        store: Management,
+        ingest: Accepting,
+        checks: ChecksCache,
+        clock: Clock,
+        options: MessageOptions | None = None,
     ) -> None:
         self._store = store
         self._ingest = ingest
+        self._checks = checks
         self._clock = clock
         self._options = options or MessageOptions()
 
     def draft(
-        self, scope: AppScope, form: MessageForm, *, request: bytes = b"", idempotency_key: str | None = None
+        self,
+        scope: AppScope,
+        form: MessageForm,
+        *,
+        checks: Checks = NO_CHECKS,
+        request: bytes = b"",
+        idempotency_key: str | None = None,
     ) -> Draft:
-        """Check a message. `request` are the bytes of the whole request: what a key may be used again for.
+        """Check a message. `checks` are those that its organization wants (`ChecksCache`); messages of our own need
+        none. `request` are the bytes of the whole request: what a key may be used again for.
 
         Raises:
             InvalidError: the form or the key breaks a rule.
@@ -102,7 +116,11 @@ class Messages:
                 f"The payload has {len(form.payload)} bytes; at most {self._options.max_payload_bytes} are accepted. "
                 "Send a reference to the data instead."
             )
-        _check(form)
+        payload = _check(form)
+        if checks is not NO_CHECKS:
+            problems = checks.problems_of_message(form.event_type, payload)
+            if problems:
+                raise InvalidError(problems)
         channels = tuple(dict.fromkeys(form.channels)) if form.channels else ()
         now_ms = self._clock.now_ms()
         retention_s = form.retention_s if form.retention_s is not None else self._options.retention_s
@@ -132,8 +150,13 @@ class Messages:
             UnknownApplicationError, OverloadedError, StoppingError: the engine does not take it.
             StoreUnavailableError, StoreFullError: nothing was kept.
         """
-        draft = self.draft(scope, form, request=request, idempotency_key=idempotency_key)
+        checks = await self._checks.get(scope.org_id)
+        draft = self.draft(scope, form, checks=checks, request=request, idempotency_key=idempotency_key)
         return await self.settle(draft, await self._ingest.accept(draft))
+
+    async def check(self, scope: OrgScope, form: MessageForm) -> None:
+        """Raise what `create` would raise for the message itself: for whoever has something to do before."""
+        self.draft(AppScope(scope.org_id, ""), form, checks=await self._checks.get(scope.org_id))
 
     async def settle(self, draft: Draft, receipt: Receipt) -> Message:
         """The message that a draft became, or the one that the same request made before.
@@ -252,17 +275,21 @@ def _read_delay(deliver_at_ms: int, now_ms: int) -> int | None:
     return deliver_at_ms if deliver_at_ms - now_ms >= SHORTEST_DELAY_MS else None
 
 
-def _check(form: MessageForm) -> None:
-    """Raises InvalidError with everything that is wrong. The good case makes no list of findings: it is hot."""
+def _check(form: MessageForm) -> dict[str, Any]:
+    """The payload, read. Raises InvalidError with everything that is wrong.
+
+    The good case makes no list of findings: it is hot.
+    """
+    payload = _read_payload(form.payload)
     if (
-        is_event_type(form.event_type)
+        type(payload) is dict
+        and is_event_type(form.event_type)
         and form.event_id is None
         and form.channels is None
         and form.retention_s is None
         and form.tags is None
-        and _payload_problem(form.payload) is None
     ):
-        return
+        return payload
     findings = Findings()
     if not is_event_type(form.event_type):
         findings.add(
@@ -270,19 +297,21 @@ def _check(form: MessageForm) -> None:
             "Use 1 to 256 letters, digits, full stops, hyphens and underscores.",
             "string_pattern",
         )
-    problem = _payload_problem(form.payload)
-    if problem is not None:
-        findings.add("payload", problem, "json_invalid")
+    if isinstance(payload, str):
+        findings.add("payload", payload, "json_invalid")
     check_uid(form.event_id, ids.MESSAGE, findings, "event_id")
     check_channels(form.channels, MAX_CHANNELS, findings)
     check_tags(form.tags, MAX_TAGS, findings)
     if form.retention_s is not None and not SHORTEST_RETENTION_S <= form.retention_s <= LONGEST_RETENTION_S:
         findings.add("payload_retention_period", "Use an hour to 90 days.", "range")
     findings.finish()
+    assert isinstance(payload, dict)
+    return payload
 
 
-def _payload_problem(payload: bytes) -> str | None:
-    """What is wrong with a payload. Strict JSON: no NaN, no half surrogates, nesting to a bounded depth.
+def _read_payload(payload: bytes) -> dict[str, Any] | str:
+    """A payload, or a sentence about what is wrong with it. Strict JSON: no NaN, no half surrogates, nesting to a
+    bounded depth.
 
     A member that is there twice passes: what receivers see is what the sender wrote.
     """
@@ -290,4 +319,4 @@ def _payload_problem(payload: bytes) -> str | None:
         value = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
         return f"The payload is not valid JSON: {error.msg if is_text(error.msg) else 'it cannot be read'}."
-    return None if isinstance(value, dict) else "The payload must be a JSON object."
+    return value if isinstance(value, dict) else "The payload must be a JSON object."

@@ -21,7 +21,7 @@ from hookline.model import (
     Endpoint,
     OAuth2Auth,
 )
-from hookline.services import AuthForm, EndpointForm, Endpoints, InvalidError
+from hookline.services import AuthForm, ChecksCache, EndpointForm, Endpoints, InvalidError
 from hookline.store import AppScope, Store
 from support.certificates import DAY, NOW, client_certificate, key_pem, pem, self_signed
 
@@ -39,7 +39,7 @@ def clock() -> ManualClock:
 async def endpoints(store: Store, clock: ManualClock) -> Endpoints:
     now_ms = clock.now_ms()
     await store.create_application(Application("app_1", "org_1", None, "App", None, {}, now_ms, now_ms))
-    return Endpoints(store, EgressPolicy(), clock)
+    return Endpoints(store, EgressPolicy(), ChecksCache(store), clock)
 
 
 @pytest.fixture(scope="module")

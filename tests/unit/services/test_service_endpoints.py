@@ -15,6 +15,7 @@ from hookline.dialects import DIALECTS
 from hookline.egress import EgressPolicy
 from hookline.model import Application, Endpoint, EndpointStatus, RetryPolicy
 from hookline.services import (
+    ChecksCache,
     ConflictError,
     EndpointForm,
     Endpoints,
@@ -46,7 +47,9 @@ def counter() -> Callable[[int], bytes]:
 async def endpoints(store: Store, clock: ManualClock) -> Endpoints:
     now_ms = clock.now_ms()
     await store.create_application(Application("app_1", "org_1", None, "App", None, {}, now_ms, now_ms))
-    return Endpoints(store, EgressPolicy(), clock, default_schedule_s=(7.0, 8.0), random_bytes=counter())
+    return Endpoints(
+        store, EgressPolicy(), ChecksCache(store), clock, default_schedule_s=(7.0, 8.0), random_bytes=counter()
+    )
 
 
 def said(**changes: Any) -> EndpointForm:

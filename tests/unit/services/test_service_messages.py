@@ -14,6 +14,7 @@ from hookline.clock import ManualClock
 from hookline.engine import Draft, Receipt
 from hookline.model import Application, Message, ids
 from hookline.services import (
+    ChecksCache,
     ConflictError,
     InvalidError,
     MessageForm,
@@ -35,7 +36,7 @@ class NobodyAccepts:
 
 
 def messages(store: Store, clock: ManualClock, **options: int) -> Messages:
-    return Messages(store, NobodyAccepts(), clock, MessageOptions(**options))
+    return Messages(store, NobodyAccepts(), ChecksCache(store), clock, MessageOptions(**options))
 
 
 async def test_a_draft_says_what_the_form_said(store: Store, clock: ManualClock) -> None:
@@ -136,7 +137,7 @@ async def test_size_comes_before_everything_else(store: Store, clock: ManualCloc
     )
 )
 def test_payloads_are_objects(value: object) -> None:
-    service = Messages(None, NobodyAccepts(), ManualClock())  # type: ignore[arg-type]
+    service = Messages(None, NobodyAccepts(), None, ManualClock())  # type: ignore[arg-type]
     service.draft(SCOPE, MessageForm("a.b", json.dumps({"v": value}).encode("utf-8", "replace")))
     with pytest.raises(InvalidError):
         service.draft(SCOPE, MessageForm("a.b", json.dumps(value).encode("utf-8", "replace")))
@@ -144,7 +145,7 @@ def test_payloads_are_objects(value: object) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_payload_or_a_problem(content: bytes) -> None:
-    service = Messages(None, NobodyAccepts(), ManualClock())  # type: ignore[arg-type]
+    service = Messages(None, NobodyAccepts(), None, ManualClock())  # type: ignore[arg-type]
     try:
         draft = service.draft(SCOPE, MessageForm("a.b", content))
     except InvalidError as error:

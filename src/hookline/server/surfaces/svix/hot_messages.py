@@ -1,6 +1,6 @@
 """The hot route's answers: `POST /api/v1/app/{app}/msg`, straight from the connection to the engine and back.
 
-    headers ──caller and application remembered──> admitted ──body──> draft ──ingest──> 202, when it is on disk
+    headers ──caller, application and checks remembered──> admitted ──body──> draft ──ingest──> 202, when it is on disk
        └──not remembered──> the framework's route, which looks them up and remembers
 
 Nobody who is not known already gets a byte of theirs held here. Every refusal is the very answer that the framework's
@@ -29,6 +29,7 @@ from hookline.server.hotpath import Exchange, Headers
 from hookline.server.runtime import Runtime
 from hookline.server.surfaces.svix.message_body import read_message
 from hookline.server.surfaces.svix.rendering import write_message
+from hookline.services import Checks
 from hookline.services.errors import invalid
 from hookline.store import AppScope
 
@@ -42,10 +43,11 @@ MAX_REFRESHED: Final = 10_000
 class Ticket:
     """What the headers of an admitted request say."""
 
-    __slots__ = ("idempotency_key", "request_id", "scope")
+    __slots__ = ("checks", "idempotency_key", "request_id", "scope")
 
-    def __init__(self, scope: AppScope, idempotency_key: str | None, request_id: bytes) -> None:
+    def __init__(self, scope: AppScope, checks: Checks, idempotency_key: str | None, request_id: bytes) -> None:
         self.scope = scope
+        self.checks = checks
         self.idempotency_key = idempotency_key
         self.request_id = request_id
 
@@ -90,8 +92,11 @@ class HotMessages:
             return None
         if scope is None:
             return None
+        checks = self._runtime.checks.remembered(scope.org_id)
+        if checks is None:
+            return None
         self._refresh(credential, app)
-        return Ticket(scope, key, request_id or os.urandom(8).hex().encode())
+        return Ticket(scope, checks, key, request_id or os.urandom(8).hex().encode())
 
     def __call__(self, exchange: Exchange[Ticket]) -> None:
         ticket = exchange.ticket
@@ -103,6 +108,7 @@ class HotMessages:
             draft = self._runtime.messages.draft(
                 ticket.scope,
                 read_message(exchange.body),
+                checks=ticket.checks,
                 request=exchange.body,
                 idempotency_key=ticket.idempotency_key,
             )
@@ -148,7 +154,8 @@ class HotMessages:
     async def _look_up(self, credential: str, app: str) -> None:
         try:
             caller = await self._runtime.authenticator.authenticate_anew(credential)
-            await self._runtime.directory.resolve(caller, app)
+            scope = await self._runtime.directory.resolve(caller, app)
+            await self._runtime.checks.confirm(scope.org_id)
         except HooklineError as error:
             # Failure policy: closed. What cannot be looked up again is forgotten when its time is over.
             log.debug("not refreshed", extra={"action": "not_refreshed", "reason": error.code})

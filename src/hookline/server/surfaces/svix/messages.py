@@ -106,7 +106,9 @@ async def _scope_of(runtime: Runtime, caller: Principal, app: str, body: bytes) 
         form = read_application(body)
         if form is None:
             raise
-        read_message(body)  # no application for the sake of a message that is refused
+        await runtime.messages.check(
+            caller.org_scope, read_message(body)
+        )  # no application for the sake of a message that is refused
         return await runtime.applications.resolve_or_create(caller, app, form)
 
 
