@@ -27,8 +27,9 @@ from hookline.dialects.headers import (
 from hookline.dialects.options import read_options
 from hookline.dialects.protocol import AttemptContext, OutgoingRequest, SecretForm
 from hookline.dialects.signing import StandardSigning, prepare_standard
-from hookline.dialects.writing import read_json_payload, read_payload, write_json_string, write_rfc3339
+from hookline.dialects.writing import read_json_payload, read_payload, write_json_string
 from hookline.model import Endpoint, Message, RetryPolicy
+from hookline.model.times import write_rfc3339
 
 # What RFC 3986 allows in a URI reference, non-empty as CloudEvents demands.
 _SOURCE = r"\A([A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+\Z"

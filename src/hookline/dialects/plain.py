@@ -30,10 +30,10 @@ from hookline.dialects.writing import (
     read_json_payload,
     read_payload,
     write_json_string,
-    write_rfc3339,
     write_uuid,
 )
 from hookline.model import Endpoint, Message, RetryPolicy
+from hookline.model.times import write_rfc3339
 from hookline.signatures import Encoding
 
 EVENT_HEADER = "X-Webhook-Event"

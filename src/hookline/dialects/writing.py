@@ -6,8 +6,6 @@ order, duplicate keys) arrives untouched.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import msgspec
 
 from hookline.dialects.errors import DialectError
@@ -66,12 +64,6 @@ def write_json_string(text: str) -> bytes:
         return msgspec.json.encode(text)
     except UnicodeEncodeError:
         raise malformed_text() from None
-
-
-def write_rfc3339(at_ms: int) -> str:
-    """A moment in UTC with milliseconds: `2026-01-31T23:59:59.000Z`."""
-    seconds, milliseconds = divmod(at_ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{milliseconds:03d}Z"
 
 
 def read_id_hex(message: Message) -> str:

@@ -90,6 +90,17 @@ ACCESS: Final[Mapping[str, Needs | Capability]] = MappingProxyType(
         "v1.background-task.list": _SEE,
         "v1.background-task.get": _SEE,
         "v1.background-task.cancel": _TRY,
+        # operational webhooks
+        "v1.operational-webhook.endpoint.list": Needs.ORGANIZATION,
+        "v1.operational-webhook.endpoint.create": Needs.ORGANIZATION,
+        "v1.operational-webhook.endpoint.get": Needs.ORGANIZATION,
+        "v1.operational-webhook.endpoint.update": Needs.ORGANIZATION,
+        "v1.operational-webhook.endpoint.patch": Needs.ORGANIZATION,
+        "v1.operational-webhook.endpoint.delete": Needs.ORGANIZATION,
+        "v1.operational-webhook.endpoint.get-secret": Needs.ORGANIZATION,
+        "v1.operational-webhook.endpoint.rotate-secret": Needs.ORGANIZATION,
+        "v1.operational-webhook.endpoint.get-headers": Needs.ORGANIZATION,
+        "v1.operational-webhook.endpoint.update-headers": Needs.ORGANIZATION,
         # tokens for customers
         "v1.authentication.app-portal-access": Needs.PROVIDER,
         "v1.authentication.dashboard-access": Needs.PROVIDER,

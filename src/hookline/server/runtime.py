@@ -33,6 +33,7 @@ from hookline.services import (
     Keys,
     MessageOptions,
     Messages,
+    Operations,
     Organizations,
     Sessions,
     Tokens,
@@ -83,6 +84,7 @@ class Runtime:
             self.store, self.egress_policy, self.checks, self.clock, default_schedule_s=settings.retry_schedule
         )
         self.messages = Messages(self.store, self.engine.ingest, self.checks, self.clock, message_options(settings))
+        self.operations = Operations(self.store, self.clock)
         self.attempts = Attempts(self.store, self.messages, self.clock)
         jobs = job_options(settings)
         self.tasks = Tasks(self.store, self.directory, self.clock, jobs)

@@ -29,6 +29,7 @@ from hookline.services.errors import (
 from hookline.services.event_types import EventTypeForm, EventTypes
 from hookline.services.keys import Keys, NewKey
 from hookline.services.messages import MessageForm, MessageOptions, Messages
+from hookline.services.operations import Operations, check_operational_types
 from hookline.services.organizations import Organizations
 from hookline.services.principal import Principal
 from hookline.services.secrets import public_form
@@ -65,6 +66,7 @@ __all__ = [
     "NewKey",
     "NotFoundError",
     "NotOfferedError",
+    "Operations",
     "Organizations",
     "PayloadGoneError",
     "PayloadTooLargeError",
@@ -75,6 +77,7 @@ __all__ = [
     "Sessions",
     "TokenSecretError",
     "Tokens",
+    "check_operational_types",
     "public_form",
     "type_of",
 ]

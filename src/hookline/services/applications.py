@@ -10,6 +10,7 @@ from hookline.clock import Clock
 from hookline.model import Application, ids
 from hookline.services.directory import Directory
 from hookline.services.errors import NotFoundError
+from hookline.services.operations import refuse_operations
 from hookline.services.principal import Principal
 from hookline.services.validation import Findings, check_metadata, check_name, check_throttle_rate, check_uid
 from hookline.store.errors import ConflictError as StoreConflictError
@@ -104,11 +105,12 @@ class Applications:
         Raises:
             ForbiddenError: the caller is one application only.
             InvalidError: the form breaks a rule.
-            ConflictError: the uid is taken.
+            ConflictError: the uid is taken, or this is the operations application.
             NotFoundError: it was deleted meanwhile.
         """
         principal.require_organization()
         _check(form)
+        await refuse_operations(self._store, application)
         changed = msgspec.structs.replace(
             application,
             name=form.name,
@@ -129,9 +131,11 @@ class Applications:
         Raises:
             ForbiddenError: the caller is one application only.
             NotFoundError: there is no such application.
+            ConflictError: it is the operations application.
         """
         principal.require_organization()
         application = await self._directory.find(principal, id_or_uid)
+        await refuse_operations(self._store, application)
         deleted = await self._store.delete_application(
             AppScope(application.org_id, application.id), self._clock.now_ms()
         )

@@ -120,7 +120,8 @@ class Change(msgspec.Struct, frozen=True):
 
 class Management(Protocol):
     """What surfaces read and configure. Every change of an endpoint moves its application's routing version and is
-    announced on the bus after the commit.
+    announced on the bus after the commit; where the organization has an operations application with an endpoint that
+    is not disabled, the change puts its operational webhook into the outbox, in its own transaction.
     """
 
     async def create_application(self, application: Application) -> Application:
@@ -135,6 +136,14 @@ class Management(Protocol):
 
     async def delete_application(self, scope: AppScope, now_ms: int) -> bool:
         """Mark it and its endpoints deleted (uids are free again); the Pruner cancels what is owed and removes rows."""
+        ...
+
+    async def get_operations_application(self, scope: OrgScope) -> Application | None:
+        """Where the organization's operational webhooks go. It is not in `list_applications`."""
+        ...
+
+    async def create_operations_application(self, application: Application) -> Application:
+        """Make it, unless there is one already: that one. Raises ConflictError when the uid is taken."""
         ...
 
     async def create_endpoint(self, endpoint: Endpoint) -> Endpoint: ...
@@ -293,7 +302,10 @@ class EngineStore(Protocol):
         7. spills: insert or leave as it is; releases: free the lease if it is ours, rescues unchanged;
         8. lanes: `next_due_at` of every endpoint that got a free row becomes the earlier of the two; health as given;
         9. disables: status and reason, routing version;
-        10. settled batch rows go.
+        10. settled batch rows go;
+        11. operational webhooks of outcomes and disables, into the outbox: a delivery that failed for good, that failed
+            for the fourth time, or that arrived after that; an endpoint that was disabled. Only where somebody
+            listens; late failures and manual attempts say nothing.
 
         NOTIFY at most once, and only if another node should know (ordered targets, disables, lane health).
 

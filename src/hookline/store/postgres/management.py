@@ -13,8 +13,10 @@ import asyncpg
 import msgspec
 
 from hookline.model import ApiKey, Application, Endpoint, EndpointStatus
-from hookline.store import records
+from hookline.model.operational import ENDPOINT_DELETED
+from hookline.store import announcing, records
 from hookline.store.errors import ChangedMeanwhileError, ConflictError, StoreError
+from hookline.store.postgres.announcing import announce
 from hookline.store.postgres.base import PostgresBase
 from hookline.store.postgres.connections import Connection
 from hookline.store.postgres.failures import retry_contention
@@ -25,6 +27,7 @@ from hookline.store.scope import AppScope, OrgScope
 
 _SQL = load_queries("postgres", "management")
 _CLAIMS = load_queries("postgres", "claims")
+_OPERATIONS = load_queries("postgres", "operations")
 _NOTIFY = load_queries("postgres", "commit")["notify"]
 
 
@@ -72,11 +75,24 @@ class Management(PostgresBase):
             await connection.execute(_NOTIFY, f"routing/{scope.app_id}")
         return found is not None
 
+    async def get_operations_application(self, scope: OrgScope) -> Application | None:
+        row = await self._reads.fetch_row(_OPERATIONS["find_operations_application"], scope.org_id)
+        return None if row is None else records.application_from_row(tuple(row))
+
+    async def create_operations_application(self, application: Application) -> Application:
+        async with self._writing() as connection:
+            created = msgspec.structs.replace(application, routing_version=await _next_version(connection))
+            row = records.application_to_row(created)
+            await connection.execute(_OPERATIONS["insert_operations_application"], *row)
+        found = await self.get_operations_application(OrgScope(application.org_id))
+        return created if found is None else found
+
     # --- endpoints ----------------------------------------------------------------------------------------------------
 
     async def create_endpoint(self, endpoint: Endpoint) -> Endpoint:
         async with self._writing() as connection:
             await connection.execute(_SQL["insert_endpoint"], *records.endpoint_to_row(endpoint, self._key_ring))
+            await announce(connection, announcing.of_created(endpoint))
             await _advance(connection, endpoint.org_id, endpoint.app_id)
         return endpoint
 
@@ -112,14 +128,17 @@ class Management(PostgresBase):
                 # It may have become ordered, or stopped to be.
                 await connection.execute(_CLAIMS["recompute_lanes"], [endpoint.id])
                 news = ""
+            await announce(connection, announcing.of_updated(status, endpoint))
             await _advance(connection, endpoint.org_id, endpoint.app_id, news)
         return msgspec.structs.replace(endpoint, created_at_ms=created_at_ms)
 
     async def delete_endpoint(self, scope: AppScope, endpoint_id: str, now_ms: int) -> bool:
         async with self._writing() as connection:
-            found = await connection.fetchval(_SQL["delete_endpoint"], endpoint_id, scope.org_id, scope.app_id, now_ms)
+            found = await connection.fetchrow(_SQL["delete_endpoint"], endpoint_id, scope.org_id, scope.app_id, now_ms)
             if found is None:
                 return False
+            deleted = announcing.of_endpoint(ENDPOINT_DELETED, scope.app_id, endpoint_id, found["uid"], None)
+            await announce(connection, [deleted])
             await _advance(connection, scope.org_id, scope.app_id)
             return True
 

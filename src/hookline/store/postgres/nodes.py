@@ -17,7 +17,9 @@ import asyncpg
 
 from hookline import crashpoints
 from hookline.model import AttemptStatus
+from hookline.store import announcing
 from hookline.store.changes import NodeLease, RescueReport
+from hookline.store.postgres.announcing import announce
 from hookline.store.postgres.base import PostgresBase, columns, hold_fence
 from hookline.store.postgres.connections import Connection
 from hookline.store.postgres.endings import end_of, touch_lanes, write_ends
@@ -126,6 +128,7 @@ class Nodes(PostgresBase):
             # The head of a sequence that ended lets the next one have its turn.
             due.update({row["endpoint_id"]: (row["app_id"], now_ms) for row in poison if row["sequence"] is not None})
             await touch_lanes(connection, due)
+            await announce(connection, announcing.of_ends(ends))
             crashpoints.reach("during_rescue")
             return len(freed), len(poison), len(found) > limit
 

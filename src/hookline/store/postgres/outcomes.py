@@ -84,20 +84,27 @@ class PendingChanges:
             self._changes.setdefault(key, change)
 
 
-def plan_pending(change: Commit, outcomes: Sequence[Outcome], delayed: Sequence[Message] = ()) -> list[_Change]:
-    """All changes of `pending` that a commit asks for, but ordered targets. The happy path has none."""
+def plan_pending(
+    change: Commit, outcomes: Sequence[Outcome], delayed: Sequence[Message] = ()
+) -> tuple[list[_Change], list[Outcome]]:
+    """All changes of `pending` that a commit asks for, but ordered targets; and the outcomes with trouble.
+
+    The happy path has neither.
+    """
     changes = PendingChanges()
+    troubled: list[Outcome] = []
     for outcome in outcomes:
         # The most frequent case first: born leased, succeeded, nothing to do.
         if outcome.has_row or outcome.late or outcome.attempt.status is not AttemptStatus.SUCCEEDED:
             changes.add_outcome(outcome)
+            troubled.append(outcome)
     for message in delayed:
         changes.add_delayed(message)
     for spill in change.spills:
         changes.add_spill(spill)
     for key in change.releases:
         changes.add_release(key)
-    return changes.rows()
+    return changes.rows(), troubled
 
 
 def attempt_rows(outcomes: Sequence[Outcome]) -> list[tuple[Any, ...]]:

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from hookline.model import Kind
-from hookline.store import keys
+from hookline.store import announcing, keys
+from hookline.store.announcing import Announcement
 from hookline.store.changes import Commit, CommitResult, Duplicate, NewMessage, Outcome
 from hookline.store.errors import StaleRoutingError, StoreError
+from hookline.store.postgres.announcing import announce
 from hookline.store.postgres.base import LONGEST_NOTIFICATION, columns, copy_rows, fenced
 from hookline.store.postgres.connections import Connection
 from hookline.store.postgres.outcomes import plan_pending
@@ -46,6 +48,7 @@ class Work:
         self._due: dict[str, tuple[str, int]] = {}  # endpoint -> application, when something can be taken
         self._rerouted: set[str] = set()
         self._news: set[str] = set()
+        self._announcements: list[Announcement] = []
 
     async def begin(self) -> None:
         """Steps 0, 1 and 10; and the batch row, when it is already known what it holds."""
@@ -145,11 +148,16 @@ class Work:
             _SQL["disable_endpoints"], *columns(list(chosen.values()), 3), self.change.now_ms
         )
         self._rerouted.update(row[0] for row in rows)
+        self._announcements += [
+            announcing.of_disabled(app_id, endpoint_id, uid, at_ms, reason)
+            for app_id, endpoint_id, uid, at_ms, reason in rows
+        ]
 
     async def change_pending(self, outcomes: Sequence[Outcome]) -> None:
         """Steps 6 and 7, but for the attempts."""
         delayed = [new.message for new in self.kept_messages() if new.message.deliver_at_ms is not None]
-        rows = plan_pending(self.change, outcomes, delayed)
+        rows, troubled = plan_pending(self.change, outcomes, delayed)
+        self._announcements += announcing.of_outcomes(troubled)
         if not rows:
             return
         node = self.change.node
@@ -207,6 +215,10 @@ class Work:
         ]
         await self.connection.execute(_SQL["set_health"], *columns(list(rows), 5))
         self._news.update(f"lane/{one.endpoint_id}" for one in self.change.lanes)
+
+    async def announce(self) -> None:
+        """Step 11."""
+        await announce(self.connection, self._announcements)
 
     async def bump_routing(self) -> None:
         """The second half of step 9, last because everybody who changes routing waits for the clock's row."""

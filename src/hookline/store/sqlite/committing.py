@@ -12,11 +12,12 @@ from collections.abc import Iterable, Sequence
 import orjson
 
 from hookline.model import Kind, Message
-from hookline.store import keys, records
-from hookline.store.changes import Commit, CommitResult, DeliveryKey, Duplicate, NewMessage
+from hookline.store import announcing, keys, records
+from hookline.store.announcing import Announcement
+from hookline.store.changes import Commit, CommitResult, DeliveryKey, Disable, Duplicate, NewMessage
 from hookline.store.errors import ConflictError, FencedError, StaleRoutingError, StoreError
 from hookline.store.queries import load_queries
-from hookline.store.sqlite import lanes, recording, routing
+from hookline.store.sqlite import lanes, operations, recording, routing
 
 _SQL = load_queries("sqlite", "commit")
 _FIND_NODE = _SQL["find_node"]
@@ -35,8 +36,9 @@ def commit(connection: sqlite3.Connection, change: Commit, announcements: list[t
         _require_routing(connection, change)
     freed = lanes.Freed()
     result = _write_messages(connection, change, freed, announcements) if change.messages else _NOTHING
+    news: list[Announcement] = []
     if change.outcomes:
-        recording.write_outcomes(connection, change, freed)
+        news += announcing.of_outcomes(recording.write_outcomes(connection, change, freed))
     if change.spills:
         _write_spills(connection, change, freed)
     if change.releases:
@@ -49,12 +51,11 @@ def commit(connection: sqlite3.Connection, change: Commit, announcements: list[t
         )
         announcements.extend([("lane", health.endpoint_id) for health in change.lanes])
     for disable in change.disables:
-        row = (disable.reason, change.now_ms, disable.endpoint_id, disable.app_id)
-        if connection.execute(_SQL["disable_endpoint"], row).rowcount:
-            routing.advance(connection, disable.app_id)
-            announcements.append(("routing", disable.app_id))
+        news += _disable(connection, change, disable, announcements)
     if change.settled_batches:
         connection.executemany(_SQL["delete_batch"], [(batch_id,) for batch_id in change.settled_batches])
+    if news and operations.announce(connection, news):
+        announcements.append(("outbox", ""))
     return result
 
 
@@ -222,6 +223,19 @@ def _write_releases(connection: sqlite3.Connection, change: Commit, releases: Se
     rows = [(key.message_id, key.endpoint_id, _text(key.kind)) for key in releases]
     connection.executemany(_SQL["release_row"], [(*row, *lease) for row in rows])
     connection.executemany(_SQL["advance_lane_to_row"], rows)
+
+
+def _disable(
+    connection: sqlite3.Connection, change: Commit, disable: Disable, announcements: list[tuple[str, str]]
+) -> list[Announcement]:
+    row = (disable.reason, change.now_ms, disable.endpoint_id, disable.app_id)
+    found = connection.execute(_SQL["disable_endpoint"], row).fetchone()
+    if found is None:
+        return []
+    routing.advance(connection, disable.app_id)
+    announcements.append(("routing", disable.app_id))
+    uid, updated_at_ms = found
+    return [announcing.of_disabled(disable.app_id, disable.endpoint_id, uid, updated_at_ms, disable.reason)]
 
 
 def _text(kind: Kind) -> str:

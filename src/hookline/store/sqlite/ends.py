@@ -24,10 +24,10 @@ class Ends:
 
     def __init__(self, now_ms: int) -> None:
         self._now_ms = now_ms
-        self._rows: list[records.Row] = []
+        self.attempts: list[Attempt] = []
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.attempts)
 
     def add(
         self,
@@ -57,7 +57,7 @@ class Ends:
             duration_ms=0,
             created_at_ms=self._now_ms,
         )
-        self._rows.append(records.attempt_to_row(attempt))
+        self.attempts.append(attempt)
 
     def write(self, connection: sqlite3.Connection) -> None:
-        connection.executemany(_INSERT_ATTEMPT, self._rows)
+        connection.executemany(_INSERT_ATTEMPT, [records.attempt_to_row(attempt) for attempt in self.attempts])

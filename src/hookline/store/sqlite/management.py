@@ -9,13 +9,14 @@ from contextlib import contextmanager
 import msgspec
 
 from hookline.model import ApiKey, Application, Endpoint, EndpointStatus
-from hookline.store import records
+from hookline.model.operational import ENDPOINT_DELETED
+from hookline.store import announcing, records
 from hookline.store.errors import ChangedMeanwhileError, ConflictError
 from hookline.store.protocol import Page, Slice
 from hookline.store.queries import load_queries
 from hookline.store.scope import AppScope, OrgScope
 from hookline.store.sealing import KeyRing
-from hookline.store.sqlite import lanes, routing
+from hookline.store.sqlite import lanes, operations, routing
 from hookline.store.sqlite.paging import fetch_page
 
 _SQL = load_queries("sqlite", "management")
@@ -26,6 +27,11 @@ def create_application(connection: sqlite3.Connection, application: Application)
     with _unique_uid():
         connection.execute(_SQL["insert_application"], records.application_to_row(created))
     return created
+
+
+def create_operations_application(connection: sqlite3.Connection, application: Application) -> Application:
+    with _unique_uid():
+        return operations.create_application(connection, application)
 
 
 def find_application(connection: sqlite3.Connection, scope: OrgScope, id_or_uid: str) -> Application | None:
@@ -60,11 +66,12 @@ def delete_application(connection: sqlite3.Connection, scope: AppScope, now_ms: 
     return True
 
 
-def create_endpoint(connection: sqlite3.Connection, endpoint: Endpoint, key_ring: KeyRing) -> Endpoint:
+def create_endpoint(connection: sqlite3.Connection, endpoint: Endpoint, key_ring: KeyRing) -> bool:
+    """Write it; whether anybody is told of it."""
     routing.advance_for(connection, endpoint.org_id, endpoint.app_id)
     with _unique_uid():
         connection.execute(_SQL["insert_endpoint"], records.endpoint_to_row(endpoint, key_ring))
-    return endpoint
+    return operations.announce(connection, announcing.of_created(endpoint))
 
 
 def find_endpoint(
@@ -88,8 +95,8 @@ def list_endpoints(connection: sqlite3.Connection, scope: AppScope, page: Page, 
 
 def update_endpoint(
     connection: sqlite3.Connection, endpoint: Endpoint, key_ring: KeyRing, read_at_ms: int | None
-) -> tuple[Endpoint, bool] | None:
-    """Write it; the endpoint as it is now, and whether it has just become enabled.
+) -> tuple[Endpoint, bool, bool] | None:
+    """Write it; the endpoint as it is now, whether it has just become enabled, and whether anybody is told of it.
 
     Raises:
         ChangedMeanwhileError: it is not any more what was read.
@@ -110,15 +117,21 @@ def update_endpoint(
         lanes.close(connection, endpoint.id, endpoint.updated_at_ms)
     else:
         lanes.recompute(connection, [endpoint.id])  # it may have become ordered, or stopped to be
-    return msgspec.structs.replace(endpoint, created_at_ms=created_at_ms), returned
+    told = operations.announce(connection, announcing.of_updated(row[0], endpoint))
+    return msgspec.structs.replace(endpoint, created_at_ms=created_at_ms), returned, told
 
 
-def delete_endpoint(connection: sqlite3.Connection, scope: AppScope, endpoint_id: str, now_ms: int) -> bool:
+def delete_endpoint(
+    connection: sqlite3.Connection, scope: AppScope, endpoint_id: str, now_ms: int
+) -> tuple[bool, bool]:
+    """Mark it deleted: whether it was there, and whether anybody is told of it."""
+    uid = operations.find_endpoint_uid(connection, scope, endpoint_id)
     row = (now_ms, endpoint_id, scope.org_id, scope.app_id)
     if not connection.execute(_SQL["delete_endpoint"], row).rowcount:
-        return False
+        return False, False
     routing.advance(connection, scope.app_id)
-    return True
+    news = announcing.of_endpoint(ENDPOINT_DELETED, scope.app_id, endpoint_id, uid, None)
+    return True, operations.announce(connection, [news])
 
 
 def count_endpoints(connection: sqlite3.Connection) -> dict[EndpointStatus, int]:

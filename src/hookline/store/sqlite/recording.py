@@ -16,8 +16,8 @@ _NUMBER: Final = {"succeeded": 0, "failed": 2, "canceled": 4}
 _SUCCEEDED: Final = AttemptStatus.SUCCEEDED
 
 
-def write_outcomes(connection: sqlite3.Connection, change: Commit, freed: lanes.Freed) -> None:
-    """Write all attempts, then settle, retry or leave alone what `pending` has of them."""
+def write_outcomes(connection: sqlite3.Connection, change: Commit, freed: lanes.Freed) -> list[Outcome]:
+    """Write all attempts, then settle, retry or leave alone what `pending` has of them; those with trouble."""
     connection.executemany(
         _INSERT_ATTEMPT,
         [
@@ -47,6 +47,7 @@ def write_outcomes(connection: sqlite3.Connection, change: Commit, freed: lanes.
     troubled = [o for o in change.outcomes if o.has_row or o.late or o.attempt.status is not _SUCCEEDED]
     if troubled:
         _move_rows(connection, change, troubled, freed)
+    return troubled
 
 
 def _move_rows(connection: sqlite3.Connection, change: Commit, outcomes: list[Outcome], freed: lanes.Freed) -> None:

@@ -9,9 +9,10 @@ import sqlite3
 
 from hookline import crashpoints
 from hookline.model import AttemptStatus
+from hookline.store import announcing
 from hookline.store.changes import NodeLease, RescueReport
 from hookline.store.queries import load_queries
-from hookline.store.sqlite import ends, lanes
+from hookline.store.sqlite import ends, lanes, operations
 from hookline.store.sqlite.nodes import owe_batch
 
 _SQL = load_queries("sqlite", "nodes")
@@ -70,4 +71,5 @@ def _rescue_rows(
             connection.execute(_SQL["free_row"], (now_ms, *key))
             freed.add(endpoint_id, app_id, now_ms)
     poison.write(connection)
+    operations.announce(connection, announcing.of_ends(poison.attempts))
     return len(poison)

@@ -51,6 +51,7 @@ from hookline.store.sqlite import (
     management,
     messages,
     nodes,
+    operations,
     rescuing,
     retention,
     routing,
@@ -177,9 +178,9 @@ class SqliteStore(SqliteTaskStore):
         return deleted
 
     async def create_endpoint(self, endpoint: Endpoint) -> Endpoint:
-        created = await self._writer.run(lambda c: management.create_endpoint(c, endpoint, self._key_ring))
-        self._watcher.announce("routing", endpoint.app_id)
-        return created
+        told = await self._writer.run(lambda c: management.create_endpoint(c, endpoint, self._key_ring))
+        self._announce_change(endpoint.app_id, told=told)
+        return endpoint
 
     async def get_endpoint(self, scope: AppScope, id_or_uid: str) -> Endpoint | None:
         return await self._look_up(lambda c: management.find_endpoint(c, scope, id_or_uid, self._key_ring))
@@ -191,17 +192,23 @@ class SqliteStore(SqliteTaskStore):
         result = await self._writer.run(lambda c: management.update_endpoint(c, endpoint, self._key_ring, read_at_ms))
         if result is None:
             return None
-        updated, returned = result
-        self._watcher.announce("routing", updated.app_id)
+        updated, returned, told = result
+        self._announce_change(updated.app_id, told=told)
         if returned:
             self._watcher.announce("lane", updated.id)
         return updated
 
     async def delete_endpoint(self, scope: AppScope, endpoint_id: str, now_ms: int) -> bool:
-        deleted = await self._writer.run(lambda c: management.delete_endpoint(c, scope, endpoint_id, now_ms))
+        deleted, told = await self._writer.run(lambda c: management.delete_endpoint(c, scope, endpoint_id, now_ms))
         if deleted:
-            self._watcher.announce("routing", scope.app_id)
+            self._announce_change(scope.app_id, told=told)
         return deleted
+
+    async def get_operations_application(self, scope: OrgScope) -> Application | None:
+        return await self._look_up(lambda c: operations.find_application(c, scope))
+
+    async def create_operations_application(self, application: Application) -> Application:
+        return await self._writer.run(lambda c: management.create_operations_application(c, application))
 
     async def create_api_key(self, key: ApiKey) -> ApiKey:
         return await self._writer.run(lambda c: management.create_api_key(c, key))
@@ -383,6 +390,8 @@ class SqliteStore(SqliteTaskStore):
 
         report, freed = await self._writer.run(work, in_thread=True)
         self._announce_lanes(freed)
+        if report.poisoned:
+            self._watcher.announce("outbox")
         return report
 
     async def own_batches(self, node: NodeLease, older_than_ms: int) -> list[str]:
@@ -443,6 +452,11 @@ class SqliteStore(SqliteTaskStore):
         if self._readers is None:
             raise StoreUnavailableError("the database is not open; call open() first")
         return self._readers
+
+    def _announce_change(self, app_id: str, *, told: bool) -> None:
+        self._watcher.announce("routing", app_id)
+        if told:
+            self._watcher.announce("outbox")
 
     def _announce_lanes(self, endpoint_ids: Sequence[str]) -> None:
         for endpoint_id in endpoint_ids:

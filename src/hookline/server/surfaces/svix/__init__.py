@@ -13,6 +13,7 @@ from hookline.server.surfaces.svix import (
     event_types,
     health,
     messages,
+    operational_webhooks,
     recovery,
     settings,
     statistics,
@@ -33,6 +34,7 @@ _PARTS = (
     settings,
     statistics,
     background_tasks,
+    operational_webhooks,
 )
 for _part in _PARTS:
     router.include_router(_part.router)

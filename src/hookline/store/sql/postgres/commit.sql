@@ -87,7 +87,7 @@ WITH held AS MATERIALIZED (
 UPDATE hookline_endpoints e
 SET status = 'disabled', status_reason = held.reason, updated_at_ms = GREATEST($4, e.updated_at_ms + 1)
 FROM held WHERE e.id = held.id AND e.status <> 'disabled'
-RETURNING e.app_id;
+RETURNING e.app_id, e.id, e.uid, e.updated_at_ms, e.status_reason;
 
 -- name: bump_routing
 -- The clock's row is held until COMMIT: versions become visible in their order.

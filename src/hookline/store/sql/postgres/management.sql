@@ -19,9 +19,10 @@ WHERE org_id = $1 AND (id = $2 OR uid = $2) AND deleted_at_ms IS NULL
 ORDER BY id = $2 DESC LIMIT 1;
 
 -- name: list_applications
+-- The operations application is no customer.
 SELECT id, org_id, uid, name, throttle_rate, metadata, created_at_ms, updated_at_ms, routing_version
 FROM hookline_applications
-WHERE org_id = $4 AND deleted_at_ms IS NULL AND id > $1 AND id < $2
+WHERE org_id = $4 AND deleted_at_ms IS NULL AND NOT operations AND id > $1 AND id < $2
 ORDER BY id /*direction*/ LIMIT $3;
 
 -- name: update_application
@@ -87,9 +88,12 @@ WHERE id = $1 AND org_id = $2 AND app_id = $3 AND deleted_at_ms IS NULL
 RETURNING created_at_ms;
 
 -- name: delete_endpoint
-UPDATE hookline_endpoints SET deleted_at_ms = $4, uid = NULL
-WHERE id = $1 AND org_id = $2 AND app_id = $3 AND deleted_at_ms IS NULL
-RETURNING 1;
+WITH held AS MATERIALIZED (
+    SELECT id, uid FROM hookline_endpoints
+    WHERE id = $1 AND org_id = $2 AND app_id = $3 AND deleted_at_ms IS NULL FOR UPDATE
+)
+UPDATE hookline_endpoints e SET deleted_at_ms = $4, uid = NULL FROM held WHERE e.id = held.id
+RETURNING held.id, held.uid;
 
 -- name: close_lane
 -- The lane must be locked: what waits in it is seen as of now.

@@ -100,7 +100,8 @@ SET state = excluded.state, open_until_ms = excluded.open_until_ms, failures = e
 
 -- name: disable_endpoint
 UPDATE hookline_endpoints SET status = 'disabled', status_reason = ?, updated_at_ms = max(?, updated_at_ms + 1)
-WHERE id = ? AND app_id = ? AND status <> 'disabled' AND deleted_at_ms IS NULL;
+WHERE id = ? AND app_id = ? AND status <> 'disabled' AND deleted_at_ms IS NULL
+RETURNING uid, updated_at_ms;
 
 -- name: delete_batch
 DELETE FROM hookline_batches WHERE id = ? AND node_id <> '';

@@ -21,10 +21,11 @@ FROM hookline_applications
 WHERE org_id = ?1 AND (id = ?2 OR uid = ?2) AND deleted_at_ms IS NULL
 ORDER BY id = ?2 DESC LIMIT 1;
 
+-- The operations application is no customer.
 -- name: list_applications
 SELECT id, org_id, uid, name, throttle_rate, metadata, created_at_ms, updated_at_ms, routing_version
 FROM hookline_applications
-WHERE org_id = :org_id AND deleted_at_ms IS NULL AND id > :low AND id < :high
+WHERE org_id = :org_id AND deleted_at_ms IS NULL AND operations = 0 AND id > :low AND id < :high
 ORDER BY id /*direction*/ LIMIT :limit;
 
 -- name: update_application
