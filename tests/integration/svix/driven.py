@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from svix.api import EndpointIn, Svix, SvixAsync, SvixOptions
+from svix.api import EndpointIn, EndpointPatch, Svix, SvixAsync, SvixOptions
 from svix.webhooks import Webhook
 
 from support.server import PATIENCE_S, Delivered, Receiver
@@ -72,6 +72,13 @@ class Inbox:
         path = f"/{status}/inbox{len(self._endpoints)}"
         self._endpoints[path] = next(known for known in self._endpoints.values() if known[1] == endpoint.id)
         return self._receiver.url + path
+
+    def move(self, endpoint: Any, status: int) -> None:
+        """Let the endpoint's receiver answer with this status from now on."""
+        app_id, _ = self._endpoints[endpoint.url.removeprefix(self._receiver.url)]
+        path = f"/{status}/inbox{len(self._endpoints)}"
+        self._endpoints[path] = (app_id, endpoint.id)
+        self._svix.endpoint.patch(app_id, endpoint.id, EndpointPatch(url=self._receiver.url + path))
 
     def next(self) -> Delivered:
         """The next delivery. Raises WebhookVerificationError unless its endpoint's secret signed it."""

@@ -61,6 +61,15 @@ def test_resend(svix: Driven, app_id: str, inbox: Inbox) -> None:
     assert [attempt.trigger_type for attempt in attempts] == [1, 0]
 
 
+def test_forget_an_answer(svix: Driven, app_id: str, inbox: Inbox) -> None:
+    inbox.subscribe(app_id)
+    message = svix.message.create(app_id, MESSAGE)
+    inbox.next()
+    attempt = recorded(svix, app_id, message.id, 1)[0]
+    svix.message_attempt.expunge_content(app_id, message.id, attempt.id)
+    assert svix.message_attempt.get(app_id, message.id, attempt.id).response == "EXPUNGED"
+
+
 def test_failures_are_retried_and_recorded(svix: Driven, app_id: str, inbox: Inbox) -> None:
     inbox.subscribe(app_id, status=500)
     message = svix.message.create(app_id, MESSAGE)

@@ -6,7 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from svix.api import ApplicationIn, MessageCreateOptions, MessageGetOptions, MessageIn, MessageListOptions
+from svix.api import (
+    ApplicationIn,
+    BulkExpungeContentsIn,
+    MessageCreateOptions,
+    MessageGetOptions,
+    MessageIn,
+    MessageListOptions,
+)
+from svix.api.message import message_in_raw
 from svix.exceptions import HttpError, HTTPValidationError
 
 from integration.svix.driven import Driven, Inbox
@@ -64,6 +72,45 @@ def test_list_newest_first_and_filtered(svix: Driven, app_id: str) -> None:
     first = svix.message.list(app_id, MessageListOptions(limit=3))
     rest = svix.message.list(app_id, MessageListOptions(limit=3, iterator=first.iterator))
     assert ([message.id for message in rest.data], rest.done) == ([made[0].id], True)
+
+
+def test_tags(svix: Driven, app_id: str) -> None:
+    tagged = send(svix, app_id, tags=["red", "big"])
+    send(svix, app_id)
+    assert tagged.tags == ["red", "big"]
+    assert [found.id for found in svix.message.list(app_id, MessageListOptions(tag="big")).data] == [tagged.id]
+    assert svix.message.list(app_id, MessageListOptions(tag="green")).data == []
+
+
+def test_deliver_later(svix: Driven, app_id: str, inbox: Inbox) -> None:
+    inbox.subscribe(app_id)
+    later = datetime.now(UTC) + timedelta(hours=1)
+    waiting = send(svix, app_id, deliver_at=later)
+    soon = send(svix, app_id, deliver_at=datetime.now(UTC) + timedelta(seconds=1.5))
+    assert abs(waiting.deliver_at - later) < timedelta(seconds=1)
+    assert (inbox.next().headers["svix-id"], inbox.is_empty()) == (soon.id, True)
+    [destination] = svix.message_attempt.list_attempted_destinations(app_id, waiting.id).data
+    assert (destination.status_text, destination.next_attempt - later < timedelta(seconds=1)) == ("pending", True)
+
+
+def test_a_payload_in_its_own_bytes(svix: Driven, app_id: str, inbox: Inbox) -> None:
+    inbox.subscribe(app_id)
+    svix.message.create(app_id, message_in_raw("a.b", '{"n" : 1.0}'))
+    assert inbox.next().body == b'{"n" : 1.0}'
+
+
+def test_remove_contents(svix: Driven, app_id: str) -> None:
+    first, second = send(svix, app_id, event_id="evt"), send(svix, app_id)
+    svix.message.expunge_content(app_id, "evt")
+    wish = BulkExpungeContentsIn(ids=[first.id, second.id, "nobody"])
+    results = svix.message.bulk_expunge_content(app_id, wish).results
+    assert {name: str(result) for name, result in results.items()} == {
+        first.id: "expunged",
+        second.id: "expunged",
+        "nobody": "not-found",
+    }
+    contents = svix.message.list(app_id, MessageListOptions(with_content=True)).data
+    assert [message.payload for message in contents] == [{"expired": True}] * 2
 
 
 def test_an_event_id_is_unique(svix: Driven, app_id: str) -> None:
