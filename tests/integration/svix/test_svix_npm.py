@@ -17,7 +17,10 @@ from support.server import RunningServer, Tenant
 
 ROOT = Path(__file__).parents[3]
 WALKS = Path(__file__).parent / "npm"
-GROUPS = ("application", "authentication", "endpoint", "health", "message", "messageAttempt")
+GROUPS = (
+    *("application", "authentication", "backgroundTask", "endpoint", "eventType"),
+    *("health", "message", "messageAttempt", "statistics"),
+)
 
 
 @pytest.fixture(scope="session")

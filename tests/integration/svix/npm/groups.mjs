@@ -35,7 +35,8 @@ async function application({ svix }) {
   await refused(404, () => svix.application.get("two"));
 }
 
-async function endpoint({ svix, inbox, typesName }) {
+async function endpoint({ svix, inbox, isCurrent }) {
+  const typesName = isCurrent ? "eventTypes" : "filterTypes"; // their name in 1.x
   const { id: appId } = await svix.application.create({ name: "Customer" });
   const created = await inbox.subscribe(appId, {
     uid: "main",
@@ -68,7 +69,7 @@ async function endpoint({ svix, inbox, typesName }) {
   await refused(404, () => svix.endpoint.get(appId, "main"));
 }
 
-async function message({ svix, inbox }) {
+async function message({ svix, inbox, isCurrent }) {
   const { id: appId } = await svix.application.create({ name: "Customer", uid: "customer" });
   await inbox.subscribe(appId);
   const event = { eventType: "invoice.paid", eventId: "evt-1", channels: ["eu"], payload: { amount: 12 } };
@@ -82,6 +83,17 @@ async function message({ svix, inbox }) {
   assert.deepEqual(idsOf(await svix.message.list(appId, { eventTypes: ["other", "more"] })), [other.id]);
   assert.deepEqual(idsOf(await svix.message.list(appId, { channel: "eu", after: ago(HOUR_MS) })), [created.id]);
   assert.deepEqual(idsOf(await svix.message.list(appId, { before: ago(HOUR_MS) })), []);
+
+  const deliverAt = new Date(Date.now() + HOUR_MS);
+  const tagged = await svix.message.create(appId, { eventType: "a.b", payload: { n: 1 }, tags: ["red"], deliverAt });
+  assert.deepEqual([tagged.tags, tagged.deliverAt], [["red"], deliverAt]);
+  assert.deepEqual(idsOf(await svix.message.list(appId, { tag: "red" })), [tagged.id]);
+  await svix.message.expungeContent(appId, created.id);
+  assert.deepEqual((await svix.message.get(appId, created.id, { withContent: true })).payload, { expired: true });
+  if (isCurrent) {
+    const { results } = await svix.message.bulkExpungeContent(appId, { ids: [tagged.id, "nobody"] });
+    assert.deepEqual(results, { [tagged.id]: "expunged", nobody: "not-found" });
+  }
 }
 
 async function messageAttempt({ svix, inbox }) {
@@ -106,14 +118,98 @@ async function messageAttempt({ svix, inbox }) {
   await svix.messageAttempt.resend(appId, sent.id, endpointId);
   const second = await inbox.next();
   assert.deepEqual([second.body, second.headers["svix-id"]], [first.body, first.headers["svix-id"]]);
+  await svix.messageAttempt.expungeContent(appId, sent.id, attempt.id);
+  assert.equal((await svix.messageAttempt.get(appId, sent.id, attempt.id)).response, "EXPUNGED");
 }
 
 async function authentication({ svix, connect }) {
+  const wish = { application: { name: "New", uid: "new" }, expiry: 3600, sessionId: "s1" };
+  const access = await svix.authentication.appPortalAccess("new", wish);
+  assert(access.url.endsWith(`#token=${access.token}`));
+  const customer = connect(access.token);
+  assert.equal((await customer.application.get("new")).name, "New");
+  await refused(403, () => customer.message.create("new", { eventType: "a.b", payload: {} }));
+  await customer.authentication.logout();
+  await refused(401, () => customer.application.get("new"));
+  const other = connect((await svix.authentication.appPortalAccess("new", { readOnly: true })).token);
+  await refused(403, () => other.endpoint.create("new", { url: "https://example.com" }));
+  await svix.authentication.expireAll("new", {});
+  await waitFor(
+    () => other.application.get("new").then(() => 200, (error) => error.code),
+    (status) => status === 401,
+  );
   await refused(401, () => connect("nobody's").application.list());
+}
+
+async function eventType({ svix }) {
+  const schemas = { 1: { type: "object", required: ["amount"] } };
+  const created = await svix.eventType.create({ name: "b", description: "B", schemas, groupName: "money" });
+  assert.deepEqual([created.name, created.schemas, created.archived], ["b", schemas, false]);
+  assert.deepEqual(await svix.eventType.get("b"), created);
+  assert.equal((await svix.eventType.patch("b", { description: "Bee" })).description, "Bee");
+  assert.equal((await svix.eventType.upsert("a", { description: "A" })).name, "a");
+  const first = await svix.eventType.list({ limit: 1, withContent: true });
+  assert.deepEqual([first.data.map((found) => found.name), first.done], [["a"], false]);
+  assert.deepEqual((await svix.eventType.list({ iterator: first.iterator })).data.map((found) => found.name), ["b"]);
+  await refused(409, () => svix.eventType.create({ name: "a", description: "A" }));
+  await svix.eventType.delete("a");
+  assert.equal((await svix.eventType.list({ includeArchived: true })).data[0].archived, true);
+  await svix.eventType.delete("a", { expunge: true });
+  await refused(404, () => svix.eventType.get("a"));
+}
+
+/** Wait until a task has ended well. */
+async function ended(svix, task) {
+  const found = await waitFor(() => svix.backgroundTask.get(task.id), ({ status }) => status !== "running");
+  assert.deepEqual([found.id, found.status, found.task], [task.id, "finished", task.task]);
+  return found;
+}
+
+async function backgroundTask({ svix, inbox }) {
+  const { id: appId } = await svix.application.create({ name: "Customer" });
+  const sent = await svix.message.create(appId, { eventType: "a.b", payload: { n: 1 } });
+  const { id: endpointId } = await inbox.subscribe(appId);
+  const tasks = [];
+  async function begin(task, kind) {
+    assert.equal(task.task, kind);
+    await ended(svix, task);
+    tasks.unshift(task.id);
+  }
+  const since = ago(HOUR_MS);
+  await begin(await svix.endpoint.replayMissing(appId, endpointId, { since }), "endpoint.replay");
+  assert.equal((await inbox.next()).headers["svix-id"], sent.id);
+  await begin(await svix.endpoint.bulkReplay(appId, endpointId, { since, eventTypes: ["a.b"] }), "endpoint.bulk-replay");
+  assert.equal((await inbox.next()).headers["svix-id"], sent.id);
+  await begin(await svix.endpoint.recover(appId, endpointId, { since }), "endpoint.recover");
+  await begin(await svix.message.expungeAllContents(appId), "application.purge_content");
+  assert.deepEqual((await svix.message.get(appId, sent.id, { withContent: true })).payload, { expired: true });
+  assert.deepEqual(idsOf(await svix.backgroundTask.list()), tasks);
+  assert.deepEqual(idsOf(await svix.backgroundTask.list({ task: "endpoint.recover", status: "finished" })), [tasks[1]]);
+}
+
+async function statistics({ svix }) {
+  const { id: appId } = await svix.application.create({ name: "Customer", uid: "customer" });
+  await svix.message.create(appId, { eventType: "a.b", payload: {} });
+  const wish = { since: ago(HOUR_MS), until: new Date(), appIds: ["customer", "nobody"] };
+  const usage = await svix.statistics.aggregateAppStats(wish);
+  assert.deepEqual([usage.task, usage.unresolvedAppIds], ["application.stats", ["nobody"]]);
+  await ended(svix, usage);
+  const types = await ended(svix, await svix.statistics.aggregateEventTypes());
+  assert.deepEqual(types.data.eventTypes, [{ name: "a.b", messages: 1 }]);
 }
 
 async function health({ svix }) {
   await svix.health.get();
 }
 
-export const walks = { application, authentication, endpoint, health, message, messageAttempt };
+export const walks = {
+  application,
+  authentication,
+  backgroundTask,
+  endpoint,
+  eventType,
+  health,
+  message,
+  messageAttempt,
+  statistics,
+};

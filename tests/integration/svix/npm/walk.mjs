@@ -22,8 +22,7 @@ try {
     svix,
     inbox,
     connect: (credential) => driven(connect(credential), called),
-    // What 2.x calls `eventTypes` was `filterTypes` in 1.x.
-    typesName: name === "svix" ? "eventTypes" : "filterTypes",
+    isCurrent: name === "svix", // or the last 1.x
   });
 } catch (failure) {
   error = describe(failure);
