@@ -1,16 +1,16 @@
-"""Every error as an answer: status, headers, and a JSON body in the shape that Svix clients read.
+"""Every fault as an answer: a JSON body in the shape that the clients of the called surface read.
 
     {"code": "not_found", "detail": "Entity not found"}
     422: {"detail": [{"loc": ["body", "url"], "msg": "...", "type": "value_error"}]}
 
-Clients of that API parse every error as a JSON object, so there is no error without one: unknown paths, wrong methods
-and our own faults included.
+That is the main API's shape, and what everything has that no surface claims. Clients parse every error as a JSON
+object, so there is no error without one: unknown paths, wrong methods and our own faults included. A surface with
+another shape names the paths that are its own with `claim_paths`.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -21,27 +21,10 @@ from pydantic.alias_generators import to_camel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from hookline.engine import EngineError, OverloadedError, StoppingError, UnknownApplicationError
 from hookline.errors import HooklineError
-from hookline.services import (
-    AuthenticationError,
-    ConflictError,
-    ForbiddenError,
-    InvalidError,
-    LimitReachedError,
-    NotFoundError,
-    NotOfferedError,
-    PayloadGoneError,
-    PayloadTooLargeError,
-    Problem,
-)
-from hookline.store import ConflictError as StoreConflictError
-from hookline.store import StoreFullError, StoreUnavailableError
-
-log = logging.getLogger("hookline.server")
-
-RETRY_SOON: Final = {"retry-after": "1"}
-RETRY_LATER: Final = {"retry-after": "5"}
+from hookline.server import faults
+from hookline.server.faults import INTERNAL, Fault
+from hookline.services import Problem
 
 
 class ErrorAnswer(msgspec.Struct, frozen=True):
@@ -55,96 +38,73 @@ class ErrorAnswer(msgspec.Struct, frozen=True):
         return Response(self.body, self.status, dict(self.headers), media_type="application/json")
 
 
-def write_error(status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> ErrorAnswer:
-    """An answer in the plain shape."""
-    return ErrorAnswer(status, orjson.dumps({"code": code, "detail": _safe(detail)}), headers or {})
+ErrorShape = Callable[[Fault], ErrorAnswer]
+
+_SHAPES: Final[list[tuple[tuple[str, ...], ErrorShape]]] = []
 
 
-def write_problems(problems: Sequence[tuple[Sequence[str | int], str, str]]) -> ErrorAnswer:
-    """A 422: for each problem its location (`body`, then the path), what to do about it, and its kind."""
+def claim_paths(prefixes: Sequence[str], shape: ErrorShape) -> None:
+    """Errors at paths that begin so are written in this shape."""
+    _SHAPES.append((tuple(prefixes), shape))
+
+
+def shape_of(path: str) -> ErrorShape:
+    """How errors at a path are written."""
+    for prefixes, shape in _SHAPES:
+        if path.startswith(prefixes):
+            return shape
+    return write_fault
+
+
+def write_fault(fault: Fault) -> ErrorAnswer:
+    """A fault in the main API's shape."""
+    detail: Any = safe_text(fault.detail)
+    if not fault.problems:
+        return ErrorAnswer(fault.status, orjson.dumps({"code": fault.code, "detail": detail}), fault.headers)
     detail = [
-        {"loc": [_safe(part) if isinstance(part, str) else part for part in location], "msg": _safe(text), "type": kind}
-        for location, text, kind in problems
+        {"loc": _location(problem), "msg": safe_text(problem.message), "type": problem.kind}
+        for problem in fault.problems
     ]
-    return ErrorAnswer(422, orjson.dumps({"detail": detail}))
+    return ErrorAnswer(fault.status, orjson.dumps({"detail": detail}), fault.headers)
+
+
+def _location(problem: Problem) -> list[str | int]:
+    return [problem.place, *(safe_text(part) if isinstance(part, str) else part for part in on_the_wire(problem))]
+
+
+def write_error(status: int, code: str, detail: str) -> ErrorAnswer:
+    """An answer of the connection itself, before any path is known."""
+    return write_fault(Fault(status, code, detail))
 
 
 def describe(error: HooklineError) -> ErrorAnswer:
-    """The answer to an error that was raised on purpose."""
-    text, code = error.message, error.code
-    match error:
-        case InvalidError():
-            return write_problems(
-                [((problem.place, *_on_the_wire(problem)), problem.message, problem.kind) for problem in error.problems]
-            )
-        case AuthenticationError():
-            return write_error(401, code, text, {"www-authenticate": "Bearer"})
-        case ForbiddenError():
-            return write_error(403, code, text)
-        case NotFoundError():
-            return write_error(404, code, text)
-        case UnknownApplicationError():
-            return write_error(404, "not_found", "Entity not found")
-        case ConflictError():
-            return write_error(409, code, text)
-        case StoreConflictError():
-            return write_error(409, "conflict", text)
-        case LimitReachedError() | PayloadGoneError():
-            return write_error(400, code, text)
-        case PayloadTooLargeError():
-            return write_error(413, code, text)
-        case OverloadedError() | StoppingError() | NotOfferedError():
-            return write_error(503, code, text, RETRY_SOON)
-        case StoreFullError():
-            return write_error(507, code, "There is no space left to keep anything. Nothing was accepted.", RETRY_LATER)
-        case StoreUnavailableError():
-            # The store's own words may name hosts and files: they are for the log, not for customers.
-            log.warning("answered 503", extra={"action": "store_unavailable", "reason": text})
-            return write_error(503, code, "The database does not answer. Nothing was accepted; try again.", RETRY_LATER)
-        case EngineError():
-            log.error("engine refused", extra={"action": "engine_refused", "reason": text})
-            return write_error(503, code, "The request cannot be served now. Try again.", RETRY_SOON)
-        case _:
-            log.error("unexpected error", exc_info=error, extra={"action": "unexpected_error"})
-            return internal_error()
+    """The main API's answer to an error that was raised on purpose."""
+    return write_fault(faults.explain(error))
 
 
-def too_large(max_body_bytes: int) -> ErrorAnswer:
+def internal_error(path: str = "") -> ErrorAnswer:
+    """Our own fault."""
+    return shape_of(path)(INTERNAL)
+
+
+def too_large(max_body_bytes: int, path: str = "") -> ErrorAnswer:
     """More than we read, whatever it was to be."""
-    return write_error(
-        413, "payload_too_large", f"The request has more than {max_body_bytes} bytes. Send less at once."
-    )
+    return shape_of(path)(faults.too_large(max_body_bytes))
 
 
-def internal_error() -> ErrorAnswer:
-    """Our own fault. Says nothing of what happened: that is in the log, under the request's id."""
-    return write_error(500, "server_error", "Internal server error")
-
-
-async def handle_hookline_error(_: Request, error: Exception) -> Response:
+async def handle_hookline_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HooklineError)
-    return describe(error).to_response()
+    return _answer(request, faults.explain(error))
 
 
-async def handle_http_error(_: Request, error: Exception) -> Response:
-    """Starlette's own errors: unknown paths, wrong methods."""
+async def handle_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    codes = {404: "not_found", 405: "method_not_allowed", 400: "generic_error", 413: "payload_too_large"}
-    details = {404: "There is nothing at this path.", 405: "This path does not have this method."}
-    return write_error(
-        error.status_code,
-        codes.get(error.status_code, "generic_error" if error.status_code < 500 else "server_error"),
-        details.get(error.status_code, str(error.detail)),
-        dict(error.headers or {}),
-    ).to_response()
+    return _answer(request, faults.explain_http(error))
 
 
-async def handle_validation_error(_: Request, error: Exception) -> Response:
+async def handle_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    problems: list[dict[str, Any]] = list(error.errors())
-    return write_problems(
-        [(list(problem["loc"]), str(problem["msg"]), str(problem["type"])) for problem in problems]
-    ).to_response()
+    return _answer(request, faults.explain_validation(error))
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -153,7 +113,11 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, handle_validation_error)
 
 
-def _on_the_wire(problem: Problem) -> Sequence[str | int]:
+def _answer(request: Request, fault: Fault) -> Response:
+    return shape_of(request.scope["path"])(fault).to_response()
+
+
+def on_the_wire(problem: Problem) -> Sequence[str | int]:
     """The path as clients wrote it: members of bodies in camelCase, parameters and headers as they are."""
     if problem.place != "body":
         return (*problem.field, *problem.path)
@@ -162,6 +126,6 @@ def _on_the_wire(problem: Problem) -> Sequence[str | int]:
     return [*(to_camel(part) if isinstance(part, str) else part for part in problem.field), *problem.path]
 
 
-def _safe(text: str) -> str:
+def safe_text(text: str) -> str:
     """Text that can be written as UTF-8: what came in may hold half of a surrogate pair."""
     return text.encode("utf-8", "replace").decode("utf-8")

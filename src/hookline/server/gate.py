@@ -79,7 +79,7 @@ class _Exchange:
             )
             if self._started:
                 raise
-            await self._answer(internal_error())
+            await self._answer(internal_error(self._scope["path"]))
         if self._too_large and not self._started:
             await self._refuse_body(close=False)
 
@@ -103,7 +103,9 @@ class _Exchange:
         await self._send(message)
 
     async def _refuse_body(self, *, close: bool) -> None:
-        await self._answer(too_large(self._max_body_bytes), [(b"connection", b"close")] if close else [])
+        await self._answer(
+            too_large(self._max_body_bytes, self._scope["path"]), [(b"connection", b"close")] if close else []
+        )
 
     async def _answer(self, answer: ErrorAnswer, extra: list[tuple[bytes, bytes]] | None = None) -> None:
         self._started = True
