@@ -1,6 +1,6 @@
 """Whatever happens, a message that was acknowledged reaches an end that everybody can see.
 
-Each seed is a world of two nodes, four endpoints and one minute of trouble, in virtual time. A failure names its seed:
+Each seed is a world of two nodes, five endpoints and one minute of trouble, in virtual time. A failure names its seed:
 
     HOOKLINE_SIMULATION_SEEDS=17 pytest tests/simulation          one seed again
     HOOKLINE_SIMULATION_SEEDS=0-999 pytest tests/simulation       many more
@@ -19,7 +19,7 @@ from hookline.model import AttemptStatus, DeliveryState
 from hookline.model.delivery import ENDS
 from hookline.store import MessageFilter, Page
 from simulation.virtual import VirtualLoop
-from simulation.world import World
+from simulation.world import CALM_RATE, World
 
 TROUBLED_S = 60.0
 HEALING_S = 400.0
@@ -97,6 +97,11 @@ def in_order(world: World, name: str) -> bool:
     return arrived == sorted(arrived, key=world.committed.index)
 
 
+def keeps_its_rate(world: World) -> bool:
+    moments = world.moments["calm"]
+    return all(sum(1 for other in moments if moment <= other < moment + 1) <= CALM_RATE + 1 for moment in moments)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_acknowledged_message_is_lost_in_a_minute_of_trouble(seed):
     async def story(world: World) -> None:
@@ -110,6 +115,7 @@ def test_no_acknowledged_message_is_lost_in_a_minute_of_trouble(seed):
         await check_ends(world)
         assert world.receipts
         assert in_order(world, "turns")
+        assert keeps_its_rate(world)
 
     simulate(seed, 1.0, story)
 
@@ -125,6 +131,7 @@ def test_in_good_times_every_message_arrives_exactly_once(seed):
         expected = {(name, message.id): 1 for message in world.receipts for name in world.endpoints}
         assert dict(world.arrivals) == expected
         assert in_order(world, "turns")
+        assert keeps_its_rate(world)
 
     simulate(seed, 0.0, story)
 
@@ -154,5 +161,6 @@ def test_receivers_in_trouble_get_exactly_their_attempts(seed):
                 assert len(made) <= 4
                 assert finals[0].status is AttemptStatus.SUCCEEDED or len(made) == 4
         assert in_order(world, "turns")
+        assert keeps_its_rate(world)
 
     simulate(seed, 0.0, story)

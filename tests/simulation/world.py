@@ -42,6 +42,7 @@ OPTIONS = EngineOptions(
     stop_grace_s=3.0,
 )
 SCHEDULE_S = (1.0, 3.0, 8.0)
+CALM_RATE = 4
 
 
 class Handle:
@@ -152,7 +153,15 @@ class Node:
         """Die as a process does: nothing is given back, nothing is told."""
         self.connection.dead = self.network.dead = True
         engine = self.engine
-        services = [engine.heartbeat, engine.claimer, engine.prober, engine.rescuer, engine.relay, engine.pruner]
+        services = [
+            engine.heartbeat,
+            engine.pacer,
+            engine.claimer,
+            engine.prober,
+            engine.rescuer,
+            engine.relay,
+            engine.pruner,
+        ]
         tasks = [*engine.committer._tasks, *engine.dispatcher._loads]
         tasks += [service._task for service in services if service._task is not None]
         engine.dispatcher.halt("dead")
@@ -180,6 +189,7 @@ class World:
         self.receipts: list[Message] = []
         self.arrivals: Counter[tuple[str, str]] = Counter()  # (host, message): how often it was processed
         self.welcomed: Counter[tuple[str, str]] = Counter()  # ... and answered with a success
+        self.moments: dict[str, list[float]] = defaultdict(list)  # of requests on their way
         self.first_arrivals: dict[str, list[str]] = defaultdict(list)
         self.committed: list[str] = []  # messages in the order in which they were committed
         self._bad_until_s: dict[str, float] = {}
@@ -189,7 +199,8 @@ class World:
         await self.store.open(engine=True)
         self.app = await self.store.create_application(application())
         secret = msgspec.structs.replace(endpoint("x").secrets[0], key=WHSEC)
-        for name, changes in {"good": {}, "flaky": {}, "slow": {}, "turns": {"ordered": True}}.items():
+        kinds = {"good": {}, "flaky": {}, "slow": {}, "turns": {"ordered": True}, "calm": {"throttle_rate": CALM_RATE}}
+        for name, changes in kinds.items():
             self.endpoints[name] = await self.store.create_endpoint(
                 endpoint(
                     self.app.id,
@@ -226,6 +237,7 @@ class World:
 
     def fate_of(self, request: Request) -> tuple[float, float, str]:
         """How long it takes to get there, how long the answer takes, and whether it gets there at all."""
+        self.moments[host(request)].append(self.loop.now_s)
         slow = host(request) == "slow" or self.rng.random() < self.trouble * 0.1
         way_s = self.rng.uniform(0.001, 0.05)
         work_s = self.rng.choice((0.1, 2.0, 5.0, 9.0)) if slow and self.trouble else self.rng.uniform(0.001, 0.05)

@@ -285,7 +285,7 @@ async def test_routing_changes_of_another_process_are_seen(path, store):
     world = await World(store).build()
     beside = make(path)
     await beside.open(engine=False)
-    version, _ = await store.load_routing(world.app.id)
+    version, _, _ = await store.load_routing(world.app.id)
     created = await beside.create_endpoint(endpoint(world.app.id))
     await beside.close()
     assert [change.app_id for change in await store.routing_changes(version, 10)] == [world.app.id]

@@ -54,8 +54,8 @@ async def test_a_lease_that_ended_unnoticed_still_writes(world, database):
 async def test_stale_routing_names_the_applications_and_keeps_nothing(world, database):
     other = await world.store.create_application(application())
     target = await world.endpoint()
-    version, _ = await world.store.load_routing(world.app.id)
-    other_version, _ = await world.store.load_routing(other.id)
+    version, _, _ = await world.store.load_routing(world.app.id)
+    other_version, _, _ = await world.store.load_routing(other.id)
     await world.endpoint()
     with pytest.raises(StaleRoutingError) as caught:
         await world.write(
@@ -74,7 +74,7 @@ async def test_stale_routing_names_the_applications_and_keeps_nothing(world, dat
 
 async def test_current_routing_passes(world, database):
     target = await world.endpoint()
-    version, _ = await world.store.load_routing(world.app.id)
+    version, _, _ = await world.store.load_routing(world.app.id)
     await world.write(
         messages=[NewMessage(message(world.app.id, target.id))],
         routing={world.app.id: version},
@@ -84,7 +84,7 @@ async def test_current_routing_passes(world, database):
 
 
 async def test_a_deleted_application_is_stale(world):
-    version, _ = await world.store.load_routing(world.app.id)
+    version, _, _ = await world.store.load_routing(world.app.id)
     await world.store.delete_application(world.scope, NOW)
     with pytest.raises(StaleRoutingError):
         await world.write(messages=[NewMessage(message(world.app.id))], routing={world.app.id: version})
@@ -461,11 +461,11 @@ async def test_health_leaves_what_is_due_alone(world):
 
 async def test_a_disable_sets_status_reason_and_routing(world):
     target = await world.endpoint()
-    before, _ = await world.store.load_routing(world.app.id)
+    before, _, _ = await world.store.load_routing(world.app.id)
     await world.write(disables=[Disable(world.app.id, target.id, "gone")])
     found = await world.store.get_endpoint(world.scope, target.id)
     assert (found.status, found.status_reason) == (EndpointStatus.DISABLED, "gone")
-    after, endpoints = await world.store.load_routing(world.app.id)
+    after, endpoints, _ = await world.store.load_routing(world.app.id)
     assert after > before
     assert endpoints[0].status is EndpointStatus.DISABLED
 
@@ -474,9 +474,9 @@ async def test_only_the_first_disable_counts(world):
     """Many requests are in flight when an endpoint goes; each may answer that it is gone."""
     target = await world.endpoint()
     await world.write(disables=[Disable(world.app.id, target.id, "gone")])
-    before, _ = await world.store.load_routing(world.app.id)
+    before, _, _ = await world.store.load_routing(world.app.id)
     await world.write(disables=[Disable(world.app.id, target.id, "disabled_by_receiver")])
-    after, (found,) = await world.store.load_routing(world.app.id)
+    after, (found,), _ = await world.store.load_routing(world.app.id)
     assert after == before
     assert found.status_reason == "gone"
 

@@ -96,6 +96,7 @@ class Delivered:
     """A request that arrived at the receiver."""
 
     def __init__(self, path: str, headers: dict[str, str], body: bytes) -> None:
+        self.at_s = time.monotonic()
         self.path = path
         self.headers = headers
         self.body = body

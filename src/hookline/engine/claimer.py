@@ -60,7 +60,10 @@ class Claimer(Background):
             return self._options.claim_poll_s
         now_ms = self._clock.now_ms()
         self._planned_ms = ANY_TIME_MS  # what becomes due while we look is not missed: it wakes us
-        wants = self._wants(await self.list_due(now_ms))
+        due = await self.list_due(now_ms)
+        if self._dispatcher.behind:
+            self._dispatcher.caught_up({one.endpoint_id for one in due})
+        wants = self._wants(due)
         if wants:
             claimed = await self.bring(wants)
             self._note_empty(wants, claimed)

@@ -1,7 +1,7 @@
 """The dispatcher: hands deliveries to their endpoint's lane and starts requests as lanes take turns.
 
     offered ──lane sends, slot free──────> in flight ──answer──> recorder
-       ├──queue has room─────────────────> waits in its lane's queue
+       ├──queue has room─────────────────> waits in its lane's queue (for a slot, where there is a rate)
        ├──no room, lane held or open─────> spilled to `pending`, due when the lane may send again
        ├──endpoint paused or disabled────> spilled to `pending`, parked there
        └──endpoint deleted───────────────> spilled to `pending`, canceled there by the Pruner
@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Container, Coroutine, Iterable
 from functools import partial
 from typing import Protocol
 
@@ -31,7 +31,8 @@ from hookline.engine.errands import Errands, build_request
 from hookline.engine.lane import Lane
 from hookline.engine.lease import Lease
 from hookline.engine.options import EngineOptions
-from hookline.engine.routing import Route, Routing
+from hookline.engine.pacer import Pacer
+from hookline.engine.routing import Route, Routing, RoutingTable
 from hookline.errors import HooklineError
 
 log = logging.getLogger("hookline.engine.dispatcher")
@@ -56,10 +57,18 @@ class Dispatcher:
     """All lanes of this node."""
 
     def __init__(
-        self, transport: Transport, routing: Routing, lease: Lease, clock: Clock, options: EngineOptions
+        self,
+        transport: Transport,
+        routing: Routing,
+        pacer: Pacer,
+        lease: Lease,
+        clock: Clock,
+        options: EngineOptions,
     ) -> None:
         self._transport = transport
         self._errands = Errands(transport, clock)
+        self._pacer = pacer
+        pacer.on_ready = self._return_to_circle
         self._routing = routing
         self._lease = lease
         self._clock = clock
@@ -68,6 +77,7 @@ class Dispatcher:
         self.lanes: dict[str, Lane] = {}
         self.in_flight = 0
         self.on_slots_free: Callable[[str], None] = lambda _endpoint_id: None  # the Claimer likes to know
+        self.behind: set[str] = set()  # lanes under a rate that left something in `pending`: it goes first
         self._queued = 0
         self._circle: deque[Lane] = deque()
         self._halted: set[str] = set()
@@ -101,7 +111,9 @@ class Dispatcher:
     def congestion(self) -> int:
         """Deliveries that wait for this process, not for a slow receiver."""
         now_s = self._clock.monotonic_s()
-        return sum(len(lane.queue) for lane in self.lanes.values() if lane.queue and lane.brisk(now_s))
+        return sum(
+            len(lane.queue) for lane in self.lanes.values() if lane.queue and not lane.paces and lane.brisk(now_s)
+        )
 
     def halt(self, why: str) -> None:
         """Start nothing new. Reasons add up; each is lifted by `resume` with the same word."""
@@ -144,12 +156,14 @@ class Dispatcher:
             self._not_sent_now(delivery)
             return
         lane = self.lane(delivery.endpoint_id, delivery.message.app_id, ordered=route.endpoint.ordered)
-        if lane.updated_at_ms != route.endpoint.updated_at_ms:
-            lane.meet(route.endpoint.updated_at_ms)
+        if lane.table_version != table.version:
+            self._meet(lane, route, table)
         lane.try_again(now_ms)
         if not lane.sends(now_ms):
             self.recorder.spill(delivery, lane.hold_until_ms)
         elif not delivery.has_row and self._is_full(lane):
+            if lane.paces:
+                self.behind.add(lane.endpoint_id)
             self.recorder.spill(delivery, now_ms)
         else:
             lane.queue.append(delivery)
@@ -162,7 +176,21 @@ class Dispatcher:
     def _is_full(self, lane: Lane) -> bool:
         if self.crowded:  # a lane that can send at once is not made to pay for those that cannot
             return bool(lane.queue) or not lane.has_slot(self._free)
-        return len(lane.queue) >= self._options.lane_queue
+        return len(lane.queue) >= lane.most_queued or lane.endpoint_id in self.behind
+
+    def _meet(self, lane: Lane, route: Route, table: RoutingTable) -> None:
+        """See a lane's endpoint and its application as they are now."""
+        lane.table_version = table.version
+        lane.meet(route.endpoint.updated_at_ms)
+        before = lane.paces
+        lane.go_under(self._pacer.paces_of(route.endpoint, table))
+        left = [pace for pace in before if pace not in lane.paces]
+        if left:  # whoever waits there may be free to go
+            asyncio.get_running_loop().call_soon(self._pacer.release, left)
+
+    def caught_up(self, due: Container[str]) -> None:
+        """What lanes left in `pending` is taken, but for those that are due."""
+        self.behind = {endpoint_id for endpoint_id in self.behind if endpoint_id in due}
 
     def _not_sent_now(self, delivery: Delivery) -> None:
         """Its endpoint is gone, paused or disabled, as far as we know."""
@@ -204,10 +232,8 @@ class Dispatcher:
                 if not sends:
                     self.flush(lane)
                 continue
-            wait_s = self._wait_of(lane)
-            if wait_s > 0:
-                asyncio.get_running_loop().call_later(wait_s, self._return_to_circle, lane)
-                continue  # `waiting` stays true: the timer brings the lane back
+            if lane.paces and not self._pacer.admit(lane):
+                continue  # `waiting` stays true: the pacer brings the lane back
             self._queued -= 1
             self._start(lane, lane.queue.popleft())
             if lane.queue and lane.has_slot(self._free):
@@ -219,12 +245,6 @@ class Dispatcher:
         self._circle.append(lane)
         self._turn()
 
-    def _wait_of(self, lane: Lane) -> float:
-        """The seconds until the lane's rate lets the next request go."""
-        if not lane.throttle_rate:
-            return 0.0
-        return max(0.0, lane.next_start_s - self._clock.monotonic_s())
-
     def _start(self, lane: Lane, delivery: Delivery) -> None:
         """Start one request."""
         table = self._routing.cached(delivery.message.app_id)
@@ -235,12 +255,10 @@ class Dispatcher:
         if route is None or not route.enabled:
             self._not_sent_now(delivery)
             return
-        now_s = self._clock.monotonic_s()
-        lane.throttle_rate = route.endpoint.throttle_rate
-        if lane.throttle_rate:
-            lane.next_start_s = max(lane.next_start_s, now_s - 1 / lane.throttle_rate) + 1 / lane.throttle_rate
+        if lane.table_version != table.version:
+            self._meet(lane, route, table)
         if not lane.in_flight:
-            lane.quiet_since_s = now_s
+            lane.quiet_since_s = self._clock.monotonic_s()
         lane.in_flight += 1
         self.in_flight += 1
         self._idle.clear()
@@ -320,7 +338,7 @@ class Dispatcher:
     def refresh(self, app_id: str) -> None:
         """Endpoints of an application changed: their lanes start afresh, those of the others stay as they are."""
         now_ms = self._clock.now_ms()
-        if any(lane.app_id == app_id and lane.troubled(now_ms) for lane in self.lanes.values()):
+        if any(lane.app_id == app_id and (lane.paces or lane.troubled(now_ms)) for lane in self.lanes.values()):
             self._load(self._refresh(app_id))
 
     async def _refresh(self, app_id: str) -> None:
@@ -332,14 +350,15 @@ class Dispatcher:
             return
         for lane in self.lanes.values():
             route = table.routes.get(lane.endpoint_id) if table is not None else None
-            if route is not None:
-                lane.meet(route.endpoint.updated_at_ms)
+            if route is not None and table is not None:
+                self._meet(lane, route, table)
 
     def forget_idle_lanes(self) -> None:
         """Memory follows what is in use: lanes that rest and are healthy are made again when needed."""
         now_ms = self._clock.now_ms()
         for endpoint_id in [key for key, lane in self.lanes.items() if lane.idle and not lane.troubled(now_ms)]:
             del self.lanes[endpoint_id]
+        self._pacer.forget(self.lanes.values())
 
     def drop_queues(self) -> list[Delivery]:
         """Empty every queue without a word (the lease is gone); returns what was in them."""

@@ -28,6 +28,7 @@ from hookline.engine.heartbeat import Heartbeat
 from hookline.engine.ingest import Ingest
 from hookline.engine.lease import Lease
 from hookline.engine.options import EngineOptions
+from hookline.engine.pacer import Pacer
 from hookline.engine.prober import Prober
 from hookline.engine.pruner import Pruner
 from hookline.engine.recorder import EngineRecorder
@@ -86,11 +87,13 @@ class Engine:
         self.lease = Lease(self.clock, self.options.lease_s)
         self.routing = Routing(store, self.options)
         self.committer = Committer(store, self.routing, self.lease, self.clock, self.options, self.stats)
-        self.dispatcher = Dispatcher(transport, self.routing, self.lease, self.clock, self.options)
+        rng = rng or random.Random()  # noqa: S311  (jitter, not a secret)
+        self.pacer = Pacer(store, self.clock, rng)
+        self.dispatcher = Dispatcher(transport, self.routing, self.pacer, self.lease, self.clock, self.options)
         self.recorder = EngineRecorder(
             self.committer,
             self.clock,
-            rng or random.Random(),  # noqa: S311  (jitter, not a secret)
+            rng,
             self.options,
             self.stats,
         )
@@ -176,8 +179,8 @@ class Engine:
 
     def _services(self) -> list[Background]:
         if self.role == "api":
-            return [self.rescuer, self.relay]
-        services: list[Background] = [self.claimer, self.prober, self.rescuer, self.pruner]
+            return [self.pacer, self.rescuer, self.relay]
+        services: list[Background] = [self.pacer, self.claimer, self.prober, self.rescuer, self.pruner]
         return services if self.role == "worker" else [*services, self.relay]
 
     def health(self) -> EngineHealth:

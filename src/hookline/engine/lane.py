@@ -5,8 +5,8 @@
                                                                        └──failure──> open, twice as long
 
 A lane bounds the requests in flight (`limit`, and a share of the places that are free in all, so that many hanging
-endpoints leave room for the others), paces them (`throttle_rate` a second), and holds a bounded queue; what
-does not fit becomes `pending`. A closed lane can be *held* until a moment: a receiver that answers 429, 502, 503 or
+endpoints leave room for the others), paces them (see `engine.pace`), and holds a bounded queue; what does
+not fit becomes `pending`. A closed lane can be *held* until a moment: a receiver that answers 429, 502, 503 or
 504 asks for that, and its limit is halved; each success lifts the limit by one. While a lane is held or open it sends
 nothing, so what would wait for more than a moment goes to `pending`, where the other nodes see it too.
 
@@ -18,13 +18,18 @@ from __future__ import annotations
 
 from collections import deque
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from hookline.engine.delivery import Delivery
 from hookline.engine.options import EngineOptions
 from hookline.store.changes import LaneHealth
 
+if TYPE_CHECKING:
+    from hookline.engine.pace import Pace
+
 BRISK_MS = 250.0  # a lane that answers faster than this waits for us, not we for it
 _EWMA_WEIGHT = 0.2
+PACED_QUEUE_S = 2.0  # so much of its rate a lane holds in memory
 SHARE = 4  # a lane may have as many requests in flight as a quarter of the places that are still free
 
 
@@ -49,13 +54,14 @@ class Lane:
         "hold_until_ms",
         "in_flight",
         "limit",
-        "next_start_s",
+        "most_queued",
         "open_for_s",
         "ordered",
+        "paces",
         "queue",
         "quiet_since_s",
         "state",
-        "throttle_rate",
+        "table_version",
         "updated_at_ms",
         "waiting",
     )
@@ -74,8 +80,9 @@ class Lane:
         self.failures = 0
         self.failing_since_ms: int | None = None
         self.answer_ms = 0.0
-        self.throttle_rate: int | None = None  # as of the last start
-        self.next_start_s = 0.0  # monotonic: the earliest next start under a throttle rate
+        self.table_version = -1  # of the application's endpoints, as we last saw them
+        self.paces: tuple[Pace, ...] = ()  # the rates that each of its messages goes under
+        self.most_queued = options.lane_queue
         self.quiet_since_s = 0.0  # monotonic: the last answer, or the first start since nothing was in flight
         self.updated_at_ms: int | None = None  # of the endpoint, as we last saw it
         self.doubted = False  # the database says open, we have no reason to think so
@@ -116,6 +123,14 @@ class Lane:
         self.ordered = ordered
         self.limit = 1 if ordered else self._options.lane_concurrency
 
+    def go_under(self, paces: tuple[Pace, ...]) -> None:
+        """Its rates from now on. What cannot be sent within a moment waits in `pending`, where all nodes see it."""
+        self.paces = paces
+        self.most_queued = self._options.lane_queue
+        if paces:
+            rate = min(pace.rate for pace in paces)
+            self.most_queued = max(1, min(self.most_queued, round(rate * PACED_QUEUE_S)))
+
     def meet(self, updated_at_ms: int) -> None:
         """See the endpoint as it is now; when it was changed since the last time, the lane starts afresh."""
         known, self.updated_at_ms = self.updated_at_ms, updated_at_ms
@@ -138,10 +153,14 @@ class Lane:
         if self.cautious:
             return 1 if not self.queue and self.in_flight < self.limit else 0
         if self.ordered:
-            return self._options.ordered_room if not self.in_flight and not self.queue else 0
+            room = min(self._options.ordered_room, self.most_queued)
+            return room if not self.in_flight and not self.queue else 0
         if self.state is LaneState.HALF_OPEN:
             return 0 if self.in_flight or self.queue else 1
-        return max(0, 2 * self.limit - self.in_flight - len(self.queue))
+        room = 2 * self.limit - self.in_flight - len(self.queue)
+        if self.paces:
+            room = min(room, self.most_queued - len(self.queue))
+        return max(0, room)
 
     def succeeded(self, duration_ms: float) -> bool:
         """Take note of a success. True when the lane's health changed and the other nodes should know."""

@@ -113,11 +113,19 @@ class Selection(NamedTuple):
 class RoutingTable:
     """The endpoints of one application at one version."""
 
-    __slots__ = ("_candidates", "_selections", "app_id", "routes", "version")
+    __slots__ = ("_candidates", "_selections", "app_id", "routes", "throttle_rate", "version")
 
-    def __init__(self, app_id: str, version: int, endpoints: Sequence[Endpoint], options: EngineOptions) -> None:
+    def __init__(
+        self,
+        app_id: str,
+        version: int,
+        endpoints: Sequence[Endpoint],
+        options: EngineOptions,
+        throttle_rate: int | None = None,
+    ) -> None:
         self.app_id = app_id
         self.version = version
+        self.throttle_rate = throttle_rate  # of all its endpoints together
         self.routes = {endpoint.id: Route(endpoint, options) for endpoint in endpoints}
         self._selections: dict[str, Selection] = {}
         self._candidates: dict[str, list[Route]] = {}  # of the types that somebody takes by what is in the payload
@@ -202,7 +210,9 @@ class Routing:
 
     async def _load(self, app_id: str) -> RoutingTable | None:
         loaded = await self._store.load_routing(app_id)
-        return None if loaded is None else RoutingTable(app_id, loaded[0], loaded[1], self._options)
+        if loaded is None:
+            return None
+        return RoutingTable(app_id, loaded.version, loaded.endpoints, self._options, loaded.throttle_rate)
 
     def _loaded(self, app_id: str, task: asyncio.Task[RoutingTable | None]) -> None:
         failed = task.cancelled() or task.exception() is not None  # who awaits the task gets the exception

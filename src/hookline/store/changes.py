@@ -186,6 +186,25 @@ class Want(msgspec.Struct, frozen=True):
     ordered: bool = False
 
 
+class SlotRequest(msgspec.Struct, frozen=True):
+    """Under which rate (`key` is an endpoint's or an application's id, `rate` is per second) how much could go now."""
+
+    key: str
+    rate: int
+    wanted: int
+
+
+class Slots(msgspec.Struct, frozen=True):
+    """`count` moments that are the asker's alone, `1 / rate` apart, the first of them `delay_s` from now.
+
+    None: all that can be had are given away; `delay_s` is when to ask again.
+    """
+
+    key: str
+    delay_s: float
+    count: int
+
+
 class RescueReport(msgspec.Struct, frozen=True):
     """What one round of rescue did."""
 

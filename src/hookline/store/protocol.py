@@ -10,7 +10,7 @@ One conformance suite (`tests/store`) runs against every implementation and is t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -38,6 +38,8 @@ from hookline.store.changes import (
     OutboxRow,
     PruneReport,
     RescueReport,
+    SlotRequest,
+    Slots,
     Want,
 )
 from hookline.store.credentials import Credentials
@@ -264,6 +266,14 @@ class Catalog(Protocol):
         ...
 
 
+class Routes(NamedTuple):
+    """What a selection is made from: an application's routing version, its live endpoints, its rate for all of them."""
+
+    version: int
+    endpoints: list[Endpoint]
+    throttle_rate: int | None = None
+
+
 class EngineStore(Protocol):
     """What the engine asks. These methods see all tenants; only the engine may hold this side."""
 
@@ -344,6 +354,14 @@ class EngineStore(Protocol):
 
     async def lane_health(self, endpoint_ids: Sequence[str]) -> list[LaneHealth]: ...
 
+    async def take_slots(self, requests: Sequence[SlotRequest]) -> list[Slots]:
+        """Moments at which messages may go under these rates; one answer for each request.
+
+        The slots of a rate follow each other without a gap for as long as somebody asks, and each is given to one node
+        only. None is given that is more than `pacing.HORIZON_S` ahead, but the next one always can be had at its time.
+        """
+        ...
+
     async def rescue(self, node: NodeLease, now_ms: int, limit: int, *, poison_after: int = 3) -> RescueReport:
         """Take over what dead nodes owe, in bounded steps: (1) nodes whose lease ended are fenced (epoch + 1, under
         `FOR UPDATE`); (2) batches whose (node, epoch) is not a live one become `pending`: for each target that has
@@ -383,8 +401,8 @@ class EngineStore(Protocol):
         """Keep a row that cannot be sent, with the reason, out of the Relay's way."""
         ...
 
-    async def load_routing(self, app_id: str) -> tuple[int, list[Endpoint]] | None:
-        """An application's routing version and its live endpoints; None when the application is gone."""
+    async def load_routing(self, app_id: str) -> Routes | None:
+        """None when the application is gone."""
         ...
 
     async def routing_changes(self, since: int, limit: int) -> list[Change]:

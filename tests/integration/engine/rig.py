@@ -231,7 +231,15 @@ class Rig:
         store.dead = True
         await self.until(lambda: not store.active)
         tasks = [*engine.committer._tasks]
-        services = [engine.heartbeat, engine.claimer, engine.prober, engine.rescuer, engine.relay, engine.pruner]
+        services = [
+            engine.heartbeat,
+            engine.pacer,
+            engine.claimer,
+            engine.prober,
+            engine.rescuer,
+            engine.relay,
+            engine.pruner,
+        ]
         tasks += [service._task for service in services if service._task is not None]
         if engine.heartbeat._guard is not None:
             engine.heartbeat._guard.cancel()

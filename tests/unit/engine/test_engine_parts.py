@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import random
 from collections import Counter
 
 import pytest
@@ -15,6 +16,7 @@ from hookline.engine.claimer import EMPTY_HANDED_S, SHORTEST_SLEEP_S, Claimer
 from hookline.engine.dispatcher import Dispatcher
 from hookline.engine.lease import Lease
 from hookline.engine.options import EngineOptions
+from hookline.engine.pacer import Pacer
 from hookline.engine.relay import fault_of
 from hookline.engine.routing import Routing
 from hookline.engine.stats import LATENCY_BUCKETS_S, Histogram
@@ -81,7 +83,8 @@ def make_claimer(**settings: object) -> tuple[Claimer, DueStore, ManualClock]:
     options = EngineOptions(**{"lane_concurrency": 8, "max_claim": 20, "claim_lanes": 4} | settings)
     lease = Lease(clock, 15.0)
     lease.renewed(NODE, clock.monotonic_s())
-    dispatcher = Dispatcher(MemoryTransport(), Routing(store, options), lease, clock, options)
+    pacer = Pacer(store, clock, random.Random(1))
+    dispatcher = Dispatcher(MemoryTransport(), Routing(store, options), pacer, lease, clock, options)
     return Claimer(store, dispatcher, lease, clock, options), store, clock
 
 

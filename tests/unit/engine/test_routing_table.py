@@ -11,6 +11,7 @@ from hookline.dialects import DialectError
 from hookline.engine.options import EngineOptions
 from hookline.engine.routing import MAX_TABLES, Route, Routing, RoutingTable
 from hookline.model import Endpoint, EndpointStatus, Extras, RetryPolicy
+from hookline.store.protocol import Routes
 from support.samples import WHSEC, make_endpoint
 
 
@@ -89,11 +90,11 @@ class Loader:
         self.held = asyncio.Event()
         self.held.set()
 
-    async def load_routing(self, app_id: str) -> tuple[int, list[Endpoint]] | None:
+    async def load_routing(self, app_id: str) -> Routes | None:
         self.loads += 1
         version = self.version
         await self.held.wait()
-        return None if app_id == "none" else (version, [])
+        return None if app_id == "none" else Routes(version, [])
 
 
 async def test_one_load_serves_all_who_wait():

@@ -43,6 +43,14 @@ class PostgresBase:
         self._claims = Pool(self._server, 1, statement_timeout_s=15, lock_timeout_s=2, settings=INDEX_ONLY)
         self._upkeep = Pool(self._server, 1, statement_timeout_s=60, lock_timeout_s=5, settings=INDEX_ONLY)
         self._leases = Pool(self._server, 1, statement_timeout_s=5, lock_timeout_s=5)
+        # Nothing that it writes is worth waiting for a disk.
+        self._rates = Pool(
+            self._server,
+            1,
+            statement_timeout_s=5,
+            lock_timeout_s=2,
+            settings={**INDEX_ONLY, "synchronous_commit": "off"},
+        )
         self._reads = Pool(
             self._server,
             readers,
@@ -55,7 +63,7 @@ class PostgresBase:
 
     @property
     def _pools(self) -> tuple[Pool, ...]:
-        return (self._commits, self._claims, self._upkeep, self._leases, self._reads, self._tasks)
+        return (self._commits, self._claims, self._upkeep, self._leases, self._rates, self._reads, self._tasks)
 
 
 async def hold_fence(connection: Connection, node: NodeLease) -> None:

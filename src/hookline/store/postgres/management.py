@@ -21,7 +21,7 @@ from hookline.store.postgres.base import PostgresBase
 from hookline.store.postgres.connections import Connection
 from hookline.store.postgres.failures import retry_contention
 from hookline.store.postgres.paging import fetch_page
-from hookline.store.protocol import Change, Page, Slice
+from hookline.store.protocol import Change, Page, Routes, Slice
 from hookline.store.queries import load_queries
 from hookline.store.scope import AppScope, OrgScope
 
@@ -172,14 +172,15 @@ class Management(PostgresBase):
 
     # --- routing ------------------------------------------------------------------------------------------------------
 
-    async def load_routing(self, app_id: str) -> tuple[int, list[Endpoint]] | None:
+    async def load_routing(self, app_id: str) -> Routes | None:
         async with self._reads.query() as connection:
             # The version first: what is read afterwards is as new, or newer, and a newer version will be announced.
-            version = await connection.fetchval(_SQL["find_routing_version"], app_id)
-            if version is None:
+            found = await connection.fetchrow(_SQL["find_routing"], app_id)
+            if found is None:
                 return None
             rows = await connection.fetch(_SQL["list_live_endpoints"], app_id)
-        return version, [records.endpoint_from_row(tuple(row), self._key_ring) for row in rows]
+        version, throttle_rate = found
+        return Routes(version, [records.endpoint_from_row(tuple(row), self._key_ring) for row in rows], throttle_rate)
 
     async def routing_changes(self, since: int, limit: int) -> list[Change]:
         return [Change(*row) for row in await self._reads.fetch(_SQL["list_routing_changes"], since, limit)]

@@ -24,6 +24,7 @@ from hookline.store.records import members_from_text
 
 _SQL = load_queries("postgres", "retention")
 _CLAIMS = load_queries("postgres", "claims")
+_RATES = load_queries("postgres", "rates")
 
 DAY_MS: Final = 86_400_000
 HOUR_MS: Final = 3_600_000
@@ -74,6 +75,7 @@ class Pruning(PostgresBase):
             )
             await connection.execute(_SQL["delete_dead_nodes"], DAY_MS)
             await connection.execute(_SQL["delete_tombstones"], TOMBSTONE_MS)
+            await connection.execute(_RATES["forget_rates"], HOUR_MS)
         return PruneReport(
             messages=dropped.messages + more_messages + gone_messages,
             attempts=dropped.attempts + more_attempts + gone_attempts,

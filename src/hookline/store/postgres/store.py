@@ -22,6 +22,7 @@ from hookline.store.postgres.listening import Listening
 from hookline.store.postgres.management import Management
 from hookline.store.postgres.nodes import Nodes
 from hookline.store.postgres.pruning import Pruning
+from hookline.store.postgres.rates import Rates
 from hookline.store.postgres.reading import Reading
 from hookline.store.postgres.tasks import Tasks
 from hookline.store.postgres.tokens import Tokens
@@ -33,7 +34,9 @@ READERS: Final = 4
 _SQL = load_queries("postgres", "schema")
 
 
-class PostgresStore(Management, Catalog, Tokens, Tasks, Reading, Expunging, Committing, Claiming, Nodes, Pruning):
+class PostgresStore(
+    Management, Catalog, Tokens, Tasks, Reading, Expunging, Committing, Claiming, Nodes, Rates, Pruning
+):
     """See the module. Append `?pgbouncer=true` to the URL when PgBouncer stands between, in transaction mode.
 
     `clock` is asked only for which weeks to make partitions; leases run on the server's own.

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 
-from hookline.model import Endpoint
 from hookline.store import records
 from hookline.store.errors import StoreError
-from hookline.store.protocol import Change
+from hookline.store.protocol import Change, Routes
 from hookline.store.queries import load_queries
 from hookline.store.sealing import KeyRing
 
@@ -38,12 +37,12 @@ def advance_for(connection: sqlite3.Connection, org_id: str, app_id: str) -> int
     return version
 
 
-def load(connection: sqlite3.Connection, app_id: str, key_ring: KeyRing) -> tuple[int, list[Endpoint]] | None:
-    row = connection.execute(_SQL["find_routing_version"], (app_id,)).fetchone()
+def load(connection: sqlite3.Connection, app_id: str, key_ring: KeyRing) -> Routes | None:
+    row = connection.execute(_SQL["find_routing"], (app_id,)).fetchone()
     if row is None:
         return None
     rows = connection.execute(_SQL["list_live_endpoints"], (app_id,))
-    return row[0], [records.endpoint_from_row(found, key_ring) for found in rows]
+    return Routes(row[0], [records.endpoint_from_row(found, key_ring) for found in rows], row[1])
 
 
 def list_changes(connection: sqlite3.Connection, since: int, limit: int) -> list[Change]:

@@ -37,11 +37,23 @@ from hookline.store.changes import (
     OutboxRow,
     PruneReport,
     RescueReport,
+    SlotRequest,
+    Slots,
     Want,
 )
 from hookline.store.credentials import TokenName
 from hookline.store.errors import StoreUnavailableError
-from hookline.store.protocol import Backlog, Change, DeliveryView, EventTypeFilter, MessageFilter, Page, Slice
+from hookline.store.pacing import Rates
+from hookline.store.protocol import (
+    Backlog,
+    Change,
+    DeliveryView,
+    EventTypeFilter,
+    MessageFilter,
+    Page,
+    Routes,
+    Slice,
+)
 from hookline.store.scope import AppScope, OrgScope
 from hookline.store.sealing import KeyRing
 from hookline.store.sqlite import (
@@ -86,6 +98,7 @@ class SqliteStore(SqliteTaskStore):
         self._readers: Readers | None = None
         self._checkpointer: Checkpointer | None = None
         self._lock: EngineLock | None = None
+        self._rates = Rates()  # one process has the engine: nobody else needs to know of its slots
         self.created_key_file: Path | None = None
 
     # --- life ---------------------------------------------------------------------------------------------------------
@@ -426,7 +439,11 @@ class SqliteStore(SqliteTaskStore):
     async def refuse_outbox(self, row_id: int, error: str, now_ms: int) -> None:
         await self._writer.run(lambda c: messages.refuse_outbox(c, row_id, error, now_ms))
 
-    async def load_routing(self, app_id: str) -> tuple[int, list[Endpoint]] | None:
+    async def take_slots(self, requests: Sequence[SlotRequest]) -> list[Slots]:
+        now_ns = round(self._clock.monotonic_s() * 1e9)
+        return self._rates.take(requests, now_ns)
+
+    async def load_routing(self, app_id: str) -> Routes | None:
         return await self._read(lambda c: routing.load(c, app_id, self._key_ring))
 
     async def routing_changes(self, since: int, limit: int) -> list[Change]:

@@ -66,8 +66,8 @@ SELECT id, org_id, app_id, uid, url, description, version, dialect, status, stat
        secrets, headers, policy, options, ordered, throttle_rate, metadata, created_at_ms, updated_at_ms, extras
 FROM hookline_endpoints WHERE app_id = ? AND deleted_at_ms IS NULL ORDER BY id;
 
--- name: find_routing_version
-SELECT routing_version FROM hookline_applications WHERE id = ? AND deleted_at_ms IS NULL;
+-- name: find_routing
+SELECT routing_version, throttle_rate FROM hookline_applications WHERE id = ? AND deleted_at_ms IS NULL;
 
 -- name: list_routing_changes
 SELECT id, routing_version FROM hookline_applications WHERE routing_version > ? ORDER BY routing_version LIMIT ?;

@@ -1,0 +1,1 @@
+-- Nothing here: one process has the engine and keeps in memory until when the slots of a rate are taken.
