@@ -270,7 +270,10 @@ class Committer:
             if table is None:
                 waiting.answer(UnknownApplicationError("the application does not exist any more"))
                 continue
-            targets, ordered, note = table.select(draft.event_type, draft.channels, draft.payload)
+            if draft.only_endpoint is None:
+                targets, ordered, note = table.select(draft.event_type, draft.channels, draft.payload)
+            else:
+                targets, ordered, note = table.select_only(draft.only_endpoint)
             routing[draft.app_id] = table.version
             if draft.deliver_at_ms is None:
                 owed = owed or len(ordered) < len(targets)

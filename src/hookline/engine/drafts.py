@@ -9,7 +9,10 @@ from hookline.store.changes import Duplicate, MessageKey
 
 
 class Draft(msgspec.Struct, frozen=True):
-    """A message as a service hands it in: checked, without id and targets."""
+    """A message as a service hands it in: checked, without id and targets.
+
+    `only_endpoint` is the id of the one endpoint that it is for, whatever that one takes otherwise; None selects.
+    """
 
     org_id: str
     app_id: str
@@ -22,6 +25,7 @@ class Draft(msgspec.Struct, frozen=True):
     outbox_id: int | None = None
     tags: tuple[str, ...] = ()
     deliver_at_ms: int | None = None
+    only_endpoint: str | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hookline.engine.committer import Committer
 from hookline.engine.drafts import Draft, Receipt
@@ -70,6 +70,16 @@ class Ingest:
 
         self.offer(draft, done)
         return await future
+
+    async def foresee(self, app_id: str, event_type: str, channels: Sequence[str]) -> tuple[str, ...]:
+        """The endpoints that such a message would be for, if it came now, whatever is in it.
+
+        Raises UnknownApplicationError, StoreUnavailableError.
+        """
+        table = await self._routing.get(app_id)
+        if table is None:
+            raise UnknownApplicationError("the application does not exist")
+        return table.select(event_type, channels).targets
 
     def _enqueue(self, draft: Draft, on_done: Callable[[Receipt | HooklineError], None]) -> None:
         self._queue.append(WaitingDraft(draft, on_done))

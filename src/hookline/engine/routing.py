@@ -141,6 +141,11 @@ class RoutingTable:
                 return known
         return self._select(event_type, channels, payload)
 
+    def select_only(self, endpoint_id: str) -> Selection:
+        """The one endpoint that a message is for, whatever it takes: somebody asked for it to have this one."""
+        route = self.routes.get(endpoint_id)
+        return self._selection([] if route is None else [route], "the endpoint that it was for is gone")
+
     def _select(self, event_type: str, channels: Sequence[str], payload: bytes | None) -> Selection:
         routes = None if channels else self._candidates.get(event_type)
         if routes is None:

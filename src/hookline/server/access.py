@@ -58,6 +58,7 @@ ACCESS: Final[Mapping[str, Needs | Capability]] = MappingProxyType(
         "v1.endpoint.get-headers": _SEE,  # names; values by _SECRET
         "v1.endpoint.update-headers": _MANAGE,
         "v1.endpoint.patch-headers": _MANAGE,
+        "v1.endpoint.send-example": _TRY,
         # event types and settings
         "v1.event-type.list": _SEE,
         "v1.event-type.create": Needs.ORGANIZATION,
@@ -69,6 +70,7 @@ ACCESS: Final[Mapping[str, Needs | Capability]] = MappingProxyType(
         "v1.settings.patch": Needs.ORGANIZATION,
         # messages
         "v1.message.create": Needs.PROVIDER,
+        "v1.message.precheck": Needs.PROVIDER,
         "v1.message.list": _SEE,
         "v1.message.get": _SEE,
         "v1.message.expunge-content": Needs.PROVIDER,

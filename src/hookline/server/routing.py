@@ -70,6 +70,14 @@ def runtime_of(request: Request) -> Runtime:
     return runtime
 
 
+def require_accepting(runtime: Runtime) -> None:
+    """Raises NotOfferedError when this node takes no messages."""
+    if not runtime.accepts_messages:
+        raise NotOfferedError(
+            "This node only delivers (its role is worker). Send messages to a node that accepts them."
+        )
+
+
 async def _caller(request: Request) -> Principal:
     principal: Principal = request.state.principal
     return principal
@@ -78,10 +86,7 @@ async def _caller(request: Request) -> Principal:
 async def _sender(request: Request) -> Principal:
     principal: Principal = request.state.principal
     principal.require_sender()
-    if not runtime_of(request).accepts_messages:
-        raise NotOfferedError(
-            "This node only delivers (its role is worker). Send messages to a node that accepts them."
-        )
+    require_accepting(runtime_of(request))
     return principal
 
 

@@ -30,6 +30,7 @@ from hookline.services import (
     Directory,
     Endpoints,
     EventTypes,
+    Examples,
     Keys,
     MessageOptions,
     Messages,
@@ -85,6 +86,7 @@ class Runtime:
         )
         self.messages = Messages(self.store, self.engine.ingest, self.checks, self.clock, message_options(settings))
         self.operations = Operations(self.store, self.clock)
+        self.examples = Examples(self.event_types, self.endpoints, self.messages)
         self.attempts = Attempts(self.store, self.messages, self.clock)
         jobs = job_options(settings)
         self.tasks = Tasks(self.store, self.directory, self.clock, jobs)

@@ -27,6 +27,7 @@ from hookline.services.errors import (
     ServiceError,
 )
 from hookline.services.event_types import EventTypeForm, EventTypes
+from hookline.services.examples import ExampleForm, Examples
 from hookline.services.keys import Keys, NewKey
 from hookline.services.messages import MessageForm, MessageOptions, Messages
 from hookline.services.operations import Operations, check_operational_types
@@ -55,6 +56,8 @@ __all__ = [
     "EventTypeExistsError",
     "EventTypeForm",
     "EventTypes",
+    "ExampleForm",
+    "Examples",
     "ForbiddenError",
     "Grant",
     "InvalidError",

@@ -48,7 +48,7 @@ class Checks:
         """What is wrong with a message. Operational ones are our own: nobody else's catalog has them."""
         if event_type in OPERATIONAL_NAMES:
             return []
-        if self._known is not None and event_type not in self._known:
+        if not self.may_be_sent(event_type):
             return [
                 Problem(
                     ("event_type",),
@@ -73,6 +73,10 @@ class Checks:
             Problem(("payload",), problem.message, "json_schema", path=problem.path)
             for problem in validator.problems(payload)
         ]
+
+    def may_be_sent(self, event_type: str) -> bool:
+        """Whether messages may have this type."""
+        return self._known is None or event_type in self._known or event_type in OPERATIONAL_NAMES
 
     def problems_of_filter(self, names: Sequence[str] | None, already: Sequence[str] | None = None) -> list[Problem]:
         """Which of an endpoint's event types there are not. What it has `already` may stay, also when archived."""

@@ -56,6 +56,7 @@ class Accepting(Protocol):
     """What services need of the engine's ingest."""
 
     async def accept(self, draft: Draft) -> Receipt: ...
+    async def foresee(self, app_id: str, event_type: str, channels: Sequence[str]) -> tuple[str, ...]: ...
 
 
 class MessageForm(msgspec.Struct, frozen=True):
@@ -157,6 +158,33 @@ class Messages:
     async def check(self, scope: OrgScope, form: MessageForm) -> None:
         """Raise what `create` would raise for the message itself: for whoever has something to do before."""
         self.draft(AppScope(scope.org_id, ""), form, checks=await self._checks.get(scope.org_id))
+
+    async def send_only_to(self, scope: AppScope, endpoint_id: str, form: MessageForm) -> Message:
+        """Send a message of our own making to one endpoint (id), whatever that one takes otherwise.
+
+        Raises:
+            InvalidError, PayloadTooLargeError: as `draft` says.
+            UnknownApplicationError, OverloadedError, StoppingError: the engine does not take it.
+            StoreUnavailableError, StoreFullError: nothing was kept.
+        """
+        draft = msgspec.structs.replace(self.draft(scope, form), only_endpoint=endpoint_id)
+        return await self.settle(draft, await self._ingest.accept(draft))
+
+    async def is_wanted(self, scope: AppScope, event_type: str, channels: Sequence[str] | None = None) -> bool:
+        """Whether any endpoint would get such a message, if it were sent now. A filter on payloads may say otherwise.
+
+        Raises:
+            InvalidError: there can be no such type or channel.
+            UnknownApplicationError, StoreUnavailableError: nobody can tell.
+        """
+        findings = Findings()
+        _check_event_type(event_type, findings)
+        check_channels(channels, MAX_CHANNELS, findings)
+        findings.finish()
+        checks = await self._checks.get(scope.org_id)
+        if not checks.may_be_sent(event_type):
+            return False
+        return bool(await self._ingest.foresee(scope.app_id, event_type, channels or ()))
 
     async def settle(self, draft: Draft, receipt: Receipt) -> Message:
         """The message that a draft became, or the one that the same request made before.
@@ -291,12 +319,7 @@ def _check(form: MessageForm) -> dict[str, Any]:
     ):
         return payload
     findings = Findings()
-    if not is_event_type(form.event_type):
-        findings.add(
-            "event_type",
-            "Use 1 to 256 letters, digits, full stops, hyphens and underscores.",
-            "string_pattern",
-        )
+    _check_event_type(form.event_type, findings)
     if isinstance(payload, str):
         findings.add("payload", payload, "json_invalid")
     check_uid(form.event_id, ids.MESSAGE, findings, "event_id")
@@ -307,6 +330,13 @@ def _check(form: MessageForm) -> dict[str, Any]:
     findings.finish()
     assert isinstance(payload, dict)
     return payload
+
+
+def _check_event_type(event_type: str, findings: Findings) -> None:
+    if not is_event_type(event_type):
+        findings.add(
+            "event_type", "Use 1 to 256 letters, digits, full stops, hyphens and underscores.", "string_pattern"
+        )
 
 
 def _read_payload(payload: bytes) -> dict[str, Any] | str:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import pytest
 from svix.api import (
+    ApplicationIn,
+    EndpointIn,
+    EventExampleIn,
     EventTypeDeleteOptions,
     EventTypeIn,
     EventTypeListOptions,
     EventTypePatch,
     EventTypeUpsertIn,
+    MessagePrecheckIn,
 )
 from svix.exceptions import HttpError, HTTPValidationError
 from svix.models import Ordering
+from svix.webhooks import Webhook
 
-from support.server import Tenant
+from support.server import Receiver, Tenant
 
 SCHEMA = {"type": "object", "properties": {"user_name": {"type": "string"}}, "required": ["user_name"]}
 
@@ -122,3 +127,18 @@ def test_a_schema_that_leads_elsewhere_is_refused_with_its_place(tenant: Tenant)
         tenant.svix.event_type.create(EventTypeIn(name="a", description="", schemas={"1": schema}))
     (problem,) = error.value.detail
     assert problem.loc == ["body", "schemas", "1", "properties", "user_name", "$ref"]
+
+
+def test_examples_and_precheck(tenant: Tenant, receiver: Receiver) -> None:
+    app_id = tenant.svix.application.create(ApplicationIn(name="App")).id
+    asked = MessagePrecheckIn(event_type="user.signup", channels=["north"])
+    assert not tenant.svix.message.precheck(app_id, asked).active
+    endpoint_id = tenant.svix.endpoint.create(app_id, EndpointIn(url=f"{receiver.url}/200/x")).id
+    assert tenant.svix.message.precheck(app_id, asked).active
+    sent = tenant.svix.endpoint.send_example(app_id, endpoint_id, EventExampleIn(event_type="svix.ping"))
+    assert (sent.event_type, sent.payload) == ("svix.ping", {"success": True})
+    arrived = receiver.next()
+    secret = tenant.svix.endpoint.get_secret(app_id, endpoint_id).key
+    Webhook(secret).verify(arrived.body, arrived.headers)
+    assert arrived.body == b'{"success":true}'
+    assert arrived.headers["svix-id"] == sent.id

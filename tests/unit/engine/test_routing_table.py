@@ -47,6 +47,19 @@ def test_a_paused_endpoint_collects_and_a_disabled_one_does_not():
     assert one.select("x", ())[0] == ("p",)
 
 
+def test_a_message_for_one_endpoint_is_for_that_one_whatever_it_takes():
+    one = table(
+        endpoint("a"),
+        endpoint("b", event_types=("other",), channels=("north",), ordered=True),
+        endpoint("d", status=EndpointStatus.DISABLED),
+    )
+    assert one.select_only("a") == (("a",), (), None)
+    assert one.select_only("b") == (("b",), ("b",), None)
+    assert one.select_only("d") == (("d",), (), None), "it is owed, and goes when the endpoint returns"
+    assert one.select_only("gone") == ((), (), "the endpoint that it was for is gone")
+    assert table().select_only("gone").note == "the application has no endpoint"
+
+
 @pytest.mark.parametrize(
     ("endpoints", "note"),
     [

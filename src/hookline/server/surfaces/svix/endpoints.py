@@ -7,23 +7,25 @@ from collections.abc import Mapping
 from fastapi import APIRouter, Response, status
 
 from hookline.model import ids
-from hookline.server.routing import BEARER, AuthenticatedRoute, Caller, RuntimeDep, Scope
+from hookline.server.routing import BEARER, AuthenticatedRoute, Caller, RuntimeDep, Scope, require_accepting
 from hookline.server.runtime import Runtime
 from hookline.server.surfaces.svix.endpoint_body import read_created, read_patched, read_replaced
 from hookline.server.surfaces.svix.paging import DEFAULT_LIMIT, Iterator, Limit, Order, iterators, read_page
-from hookline.server.surfaces.svix.rendering import render_endpoint
+from hookline.server.surfaces.svix.rendering import render_endpoint, write_message
 from hookline.server.surfaces.svix.shapes import (
     EndpointIn,
     EndpointOut,
     EndpointPatch,
+    EventExampleIn,
     HeadersIn,
     HeadersOut,
     HeadersPatch,
     ListOut,
+    MessageOut,
     SecretOut,
     SecretRotateIn,
 )
-from hookline.services import SENSITIVE_HEADERS, Capability, NotFoundError, public_form
+from hookline.services import SENSITIVE_HEADERS, Capability, ExampleForm, NotFoundError, public_form
 from hookline.store import AppScope
 
 router = APIRouter(
@@ -109,6 +111,17 @@ async def rotate_secret(
     )
     response.headers["cache-control"] = "no-store"
     return SecretOut(key=public_form(endpoint.secrets[0].key))
+
+
+@router.post("/{endpoint_id}/send-example", operation_id="v1.endpoint.send-example", response_model=MessageOut)
+async def send_example(
+    runtime: RuntimeDep, caller: Caller, scope: Scope, endpoint_id: str, body: EventExampleIn
+) -> Response:
+    """Send an example of an event to this endpoint alone: the schema's own, or one made by the schema."""
+    require_accepting(runtime)
+    form = ExampleForm(body.event_type, body.example_index, body.payload)
+    message = await runtime.examples.send(caller, scope, endpoint_id, form)
+    return Response(write_message(message, with_content=True), media_type="application/json")
 
 
 @router.get("/{endpoint_id}/headers", operation_id="v1.endpoint.get-headers")

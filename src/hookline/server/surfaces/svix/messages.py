@@ -17,7 +17,15 @@ from hookline.server.runtime import Runtime
 from hookline.server.surfaces.svix.message_body import read_application, read_message
 from hookline.server.surfaces.svix.paging import DEFAULT_LIMIT, Iterator, Limit, Where, iterators, read_page
 from hookline.server.surfaces.svix.rendering import write_list, write_message
-from hookline.server.surfaces.svix.shapes import BulkExpungeIn, BulkExpungeOut, ListOut, MessageIn, MessageOut
+from hookline.server.surfaces.svix.shapes import (
+    BulkExpungeIn,
+    BulkExpungeOut,
+    ListOut,
+    MessageIn,
+    MessageOut,
+    MessagePrecheckIn,
+    MessagePrecheckOut,
+)
 from hookline.services import NotFoundError, Principal
 from hookline.store import AppScope
 
@@ -50,6 +58,12 @@ async def create_message(
     scope = await _scope_of(runtime, caller, app_id, body)
     message = await _create(runtime, scope, body, idempotency_key)
     return Response(write_message(message, with_content=with_content), 202, media_type=JSON)
+
+
+@router.post("/precheck/active", operation_id="v1.message.precheck")
+async def precheck(runtime: RuntimeDep, scope: Scope, body: MessagePrecheckIn) -> MessagePrecheckOut:
+    """Whether any endpoint would get such a message, if it were sent now."""
+    return MessagePrecheckOut(active=await runtime.messages.is_wanted(scope, body.event_type, body.channels))
 
 
 @router.get("", operation_id="v1.message.list", response_model=ListOut[MessageOut])

@@ -274,3 +274,20 @@ class EventTypeOut(Shape):
     group_name: str | None
     created_at: str
     updated_at: str
+
+
+class EventExampleIn(Shape):
+    """An example of an event type. A `payload` of one's own is for those only who may send messages."""
+
+    event_type: str
+    example_index: Annotated[int | None, Field(description="Which of the schema's `examples`, counted from 0.")] = None
+    payload: dict[str, Any] | None = None
+
+
+class MessagePrecheckIn(Shape):
+    event_type: str
+    channels: list[str] | None = None
+
+
+class MessagePrecheckOut(Shape):
+    active: Annotated[bool, Field(description="Whether any endpoint would get such a message.")]
