@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[3]
 WALKS = Path(__file__).parent / "npm"
 GROUPS = (
     *("application", "authentication", "backgroundTask", "endpoint", "eventType"),
-    *("health", "message", "messageAttempt", "statistics"),
+    *("health", "message", "messageAttempt", "operationalWebhook", "statistics"),
 )
 
 

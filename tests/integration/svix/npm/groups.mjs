@@ -187,6 +187,25 @@ async function backgroundTask({ svix, inbox }) {
   assert.deepEqual(idsOf(await svix.backgroundTask.list({ task: "endpoint.recover", status: "finished" })), [tasks[1]]);
 }
 
+async function operationalWebhook({ svix, inbox }) {
+  const url = inbox.expect("/200/operations", () => svix.operationalWebhook.endpoint.getSecret("ops"));
+  const created = await svix.operationalWebhook.endpoint.create({ url, uid: "ops" });
+  assert.deepEqual(await svix.operationalWebhook.endpoint.get("ops"), created);
+  await svix.operationalWebhook.endpoint.rotateSecret("ops", {});
+  await svix.operationalWebhook.endpoint.setHeaders("ops", { headers: { "X-One": "1" } });
+  assert.deepEqual((await svix.operationalWebhook.endpoint.getHeaders("ops")).headers, { "X-One": "1" });
+  assert.deepEqual(idsOf(await svix.operationalWebhook.endpoint.list()), [created.id]);
+  const { id: appId } = await svix.application.create({ name: "Customer" });
+  const { id: endpointId } = await svix.endpoint.create(appId, { url: "https://example.com" });
+  const { payload, headers } = await inbox.next();
+  assert.deepEqual([payload.type, payload.data.endpointId], ["endpoint.created", endpointId]);
+  assert.equal(headers["x-one"], "1");
+  const updated = await svix.operationalWebhook.endpoint.upsert("ops", { url, uid: "ops", disabled: true });
+  assert.deepEqual([updated.id, updated.disabled], [created.id, true]);
+  await svix.operationalWebhook.endpoint.delete("ops");
+  await refused(404, () => svix.operationalWebhook.endpoint.get("ops"));
+}
+
 async function statistics({ svix }) {
   const { id: appId } = await svix.application.create({ name: "Customer", uid: "customer" });
   await svix.message.create(appId, { eventType: "a.b", payload: {} });
@@ -211,5 +230,6 @@ export const walks = {
   health,
   message,
   messageAttempt,
+  operationalWebhook,
   statistics,
 };

@@ -10,6 +10,7 @@ from hookline.model import ids
 from hookline.server.routing import BEARER, AuthenticatedRoute, Caller, RuntimeDep, Scope, require_accepting
 from hookline.server.runtime import Runtime
 from hookline.server.surfaces.svix.endpoint_body import read_created, read_patched, read_replaced
+from hookline.server.surfaces.svix.eras import ROTATED_FOR_OLDER, OlderSdk
 from hookline.server.surfaces.svix.paging import DEFAULT_LIMIT, Iterator, Limit, Order, iterators, read_page
 from hookline.server.surfaces.svix.rendering import render_endpoint, write_message
 from hookline.server.surfaces.svix.shapes import (
@@ -101,14 +102,21 @@ async def get_secret(runtime: RuntimeDep, scope: Scope, endpoint_id: str, respon
     return SecretOut(key=public_form(endpoint.secrets[0].key))
 
 
-@router.post("/{endpoint_id}/secret/rotate", operation_id="v1.endpoint.rotate-secret")
+@router.post(
+    "/{endpoint_id}/secret/rotate",
+    operation_id="v1.endpoint.rotate-secret",
+    response_model=SecretOut,
+    responses=ROTATED_FOR_OLDER,
+)
 async def rotate_secret(
-    runtime: RuntimeDep, scope: Scope, endpoint_id: str, body: SecretRotateIn, response: Response
-) -> SecretOut:
+    runtime: RuntimeDep, scope: Scope, endpoint_id: str, body: SecretRotateIn, response: Response, older: OlderSdk
+) -> SecretOut | Response:
     """Sign with a new secret; the old one signs beside it for a period of grace."""
     endpoint = await runtime.endpoints.rotate_secret(
         scope, endpoint_id, key=body.key, grace_s=body.grace_period_seconds
     )
+    if older:
+        return Response(status_code=status.HTTP_204_NO_CONTENT)
     response.headers["cache-control"] = "no-store"
     return SecretOut(key=public_form(endpoint.secrets[0].key))
 

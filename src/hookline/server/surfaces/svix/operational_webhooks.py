@@ -13,6 +13,7 @@ from hookline.server.routing import BEARER, AuthenticatedRoute, Organization, Ru
 from hookline.server.runtime import Runtime
 from hookline.server.surfaces.svix import endpoints
 from hookline.server.surfaces.svix.endpoint_body import read_created, read_patched, read_replaced
+from hookline.server.surfaces.svix.eras import ROTATED_FOR_OLDER, OlderSdk
 from hookline.server.surfaces.svix.paging import DEFAULT_LIMIT, Iterator, Limit, Order
 from hookline.server.surfaces.svix.rendering import render_endpoint
 from hookline.server.surfaces.svix.shapes import (
@@ -119,12 +120,17 @@ async def get_secret(runtime: RuntimeDep, scope: Scope, endpoint_id: str, respon
     return await endpoints.get_secret(runtime, scope, endpoint_id, response)
 
 
-@router.post("/{endpoint_id}/secret/rotate", operation_id="v1.operational-webhook.endpoint.rotate-secret")
+@router.post(
+    "/{endpoint_id}/secret/rotate",
+    operation_id="v1.operational-webhook.endpoint.rotate-secret",
+    response_model=SecretOut,
+    responses=ROTATED_FOR_OLDER,
+)
 async def rotate_secret(
-    runtime: RuntimeDep, scope: Scope, endpoint_id: str, body: SecretRotateIn, response: Response
-) -> SecretOut:
+    runtime: RuntimeDep, scope: Scope, endpoint_id: str, body: SecretRotateIn, response: Response, older: OlderSdk
+) -> SecretOut | Response:
     """Sign with a new secret; the old one signs beside it for a period of grace."""
-    return await endpoints.rotate_secret(runtime, scope, endpoint_id, body, response)
+    return await endpoints.rotate_secret(runtime, scope, endpoint_id, body, response, older)
 
 
 @router.get("/{endpoint_id}/headers", operation_id="v1.operational-webhook.endpoint.get-headers")
