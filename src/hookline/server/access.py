@@ -66,6 +66,7 @@ ACCESS: Final[Mapping[str, Needs | Capability]] = MappingProxyType(
         "v1.event-type.update": Needs.ORGANIZATION,
         "v1.event-type.patch": Needs.ORGANIZATION,
         "v1.event-type.delete": Needs.ORGANIZATION,
+        "v1.openapi.get": _SEE,
         "v1.settings.get": Needs.ORGANIZATION,
         "v1.settings.patch": Needs.ORGANIZATION,
         # messages

@@ -21,6 +21,7 @@ from hookline.server import health
 from hookline.server.access import ACCESS, Needs
 from hookline.server.surfaces import svix
 from hookline.server.surfaces.svix.examples import EXAMPLES
+from hookline.server.surfaces.svix.webhook_description import HEADERS, describe_operational
 
 TITLE: Final = "Hookline"
 DESCRIPTION: Final = (
@@ -34,6 +35,8 @@ TAGS: Final = {
     "Endpoint": "The URLs of an application's subscribers: what they want, in which format, how it is signed.",
     "Event Type": "What can be sent: names, descriptions, schemas.",
     "Settings": "What holds for the whole organization.",
+    "Webhooks": "What receivers get: one for each event type. Here are those about the organization's own endpoints; "
+    "GET /api/v1/openapi.json has the registered ones, too.",
     "Message": "What is sent. Accepted means on disk.",
     "Message Attempt": "What happened to messages.",
     "Recovery": "What endpoints missed, again; and all payloads of an application, gone. In the background.",
@@ -128,7 +131,8 @@ def _description() -> dict[str, Any]:
             page = {"data": [example], "iterator": position, "prevIterator": f"-{position}", "done": True}
             schemas[f"ListOut_{name}_"]["examples"] = [page]
     components["responses"] = {name: _write_error(status) for status, (name, _) in ERRORS.items()}
-    components["parameters"] = {"IdempotencyKey": IDEMPOTENCY_KEY}
+    components["parameters"] = {"IdempotencyKey": IDEMPOTENCY_KEY, **HEADERS}
+    schema["webhooks"] = describe_operational()
     for path, method, operation in list_operations(schema):
         _complete(operation, path, method)
     return schema

@@ -26,7 +26,11 @@ _HERE_LISTS: Final = ("allOf", "anyOf", "oneOf")
 _HERE: Final = ("not", "if", "then", "else")
 _HERE_MAPS: Final = ("dependentSchemas", "dependencies")
 _REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
-_VALUES: Final = frozenset({"const", "enum", "default", "examples", "example"})  # data, not schemas
+VALUES: Final = frozenset({"const", "enum", "default", "examples", "example"})  # data, not schemas
+#: what is in these goes by names that somebody chose, not by keywords
+NAMED: Final = frozenset(
+    {"properties", "patternProperties", "definitions", "$defs", "dependentSchemas", "dependencies"}
+)
 
 Path = tuple[str | int, ...]
 
@@ -71,14 +75,18 @@ def _is_in(group: frozenset[str], target: str) -> int:
 
 def _walk(root: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     """Every object of a schema that may be a schema itself, outermost first."""
-    waiting: list[tuple[Path, Any]] = [((), root)]
+    waiting: list[tuple[Path, str, Any]] = [((), "", root)]
     while waiting:
-        path, item = waiting.pop()
+        path, keyword, item = waiting.pop()
         if isinstance(item, Mapping):
             yield path, item
-            waiting += [((*path, name), value) for name, value in item.items() if name not in _VALUES]
+            for name, value in item.items():
+                if keyword in NAMED:
+                    waiting.append(((*path, name), "", value))
+                elif name not in VALUES:
+                    waiting.append(((*path, name), name, value))
         elif isinstance(item, list):
-            waiting += [((*path, index), value) for index, value in enumerate(item)]
+            waiting += [((*path, index), "", value) for index, value in enumerate(item)]
 
 
 def _fault_of_references(root: Mapping[str, Any], path: Path, schema: Mapping[str, Any]) -> Fault | None:

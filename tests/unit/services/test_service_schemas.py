@@ -65,6 +65,11 @@ def test_schemas_that_may_be_kept(schema: Any) -> None:
     [
         ({"$ref": "http://127.0.0.1:1/x"}, ("$ref",)),
         ({"properties": {"a": {"items": {"$ref": "file:///etc/passwd"}}}}, ("properties", "a", "items", "$ref")),
+        ({"properties": {"default": {"$ref": "http://a/"}}}, ("properties", "default", "$ref")),
+        (
+            {"properties": {"properties": {"default": {"$ref": "a"}, "items": {"$ref": "b"}}}},
+            ("properties", "properties", "items", "$ref"),
+        ),
         ({"allOf": [{}, {"$ref": "other.json"}]}, ("allOf", 1, "$ref")),
         ({"$ref": "http://json-schema.org/draft-07/schema#"}, ("$ref",)),
         ({"definitions": {"unused": {"$ref": "//host/x"}}}, ("definitions", "unused", "$ref")),

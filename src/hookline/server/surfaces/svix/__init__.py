@@ -9,6 +9,7 @@ from hookline.server.surfaces.svix import (
     attempts,
     authentication,
     background_tasks,
+    description,
     endpoints,
     event_types,
     health,
@@ -35,6 +36,7 @@ _PARTS = (
     statistics,
     background_tasks,
     operational_webhooks,
+    description,
 )
 for _part in _PARTS:
     router.include_router(_part.router)
