@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from hookline.model import AttemptStatus, EndpointStatus, Kind
+from hookline.model import AttemptStatus, DeliveryState, EndpointStatus, Kind
 from hookline.model.ids import BATCH
-from hookline.store import Disable, MessageFilter, MessageKey, NewMessage, Outcome, Page, Spill
+from hookline.store import (
+    AppScope,
+    AttemptCounts,
+    DeliveryCounts,
+    Disable,
+    MessageFilter,
+    MessageKey,
+    NewMessage,
+    Outcome,
+    Page,
+    Slice,
+    Spill,
+)
 from support.store import HOUR, NOW, ORG, SECOND, World, application, attempt, endpoint, failure, key, message, new_id
 
 NOTHING = MessageFilter()
@@ -266,6 +278,191 @@ async def test_attempts_belong_to_their_scope(world, target):
         assert (await world.store.list_attempts_of_endpoint(scope, target, Page(), NOTHING)).rows == []
         assert (await world.store.list_messages(scope, Page(), NOTHING)).rows == []
     assert await world.store.get_attempt(world.scope, "msg_other", made.id) is None
+
+
+async def test_the_last_attempt_of_a_delivery_that_goes_on(world, database):
+    """Being sent, or waiting for its endpoint; not what ended, and not the attempts before."""
+    on, off = await world.endpoint(), await world.endpoint()
+    (sent,) = await world.accept(on.id, off.id)
+    (ended,) = await world.accept(on.id)
+    tried = [failure(sent, on.id, number=1), failure(sent, off.id, number=1), failure(ended, on.id, number=1)]
+    await world.record(*(Outcome(one, retry_at_ms=NOW) for one in tried))
+    await world.lease(on.id)
+    again = failure(sent, on.id, number=2)
+    await world.record(
+        Outcome(again, retry_at_ms=NOW + HOUR, has_row=True), Outcome(failure(ended, on.id, final=True), has_row=True)
+    )
+    await world.set_status(off, EndpointStatus.PAUSED)
+
+    async def names(unsettled: str, endpoint_id: str) -> list[str]:
+        where = MessageFilter(status=AttemptStatus.FAILED, unsettled=unsettled)
+        found = await world.store.list_attempts_of_endpoint(world.scope, endpoint_id, Page(), where)
+        of_message = await world.store.list_attempts_of_message(world.scope, sent.id, Page(), where)
+        assert [one.id for one in of_message.rows] == {"sending": [again.id], "pending": [tried[1].id]}[unsettled]
+        return [one.id for one in found.rows]
+
+    assert await names("sending", on.id) == [again.id]
+    assert await names("pending", on.id) == []
+    assert await names("sending", off.id) == []
+    assert await names("pending", off.id) == [tried[1].id]
+
+
+async def test_troubles_are_found_between_many_successes(world, target):
+    sent = await world.accept(target, count=40)
+    made = [failure(one, target) if number % 10 == 3 else attempt(one, target) for number, one in enumerate(sent)]
+    await world.record(*(Outcome(one, late=True) for one in made))
+    bad = [one.id for one in made[3::10]]
+    where = MessageFilter(status=AttemptStatus.FAILED)
+    read = lambda page: world.store.list_attempts_of_endpoint(world.scope, target, page, where)  # noqa: E731
+    assert await walk(read, limit=3, ascending=True) == bad
+    assert await walk(read, limit=3, ascending=False) == bad[::-1]
+    back = await read(Page(limit=2, before=bad[0]))
+    assert [one.id for one in back.rows] == bad[1:3][::-1]
+    some = MessageFilter(status=AttemptStatus.FAILED, event_types=("order.created",))
+    found = await world.store.list_attempts_of_endpoint(world.scope, target, Page(), some)
+    assert [one.id for one in found.rows] == bad[::-1]
+
+
+async def test_without_content_nothing_of_it_is_read(world, target):
+    (sent,) = await world.accept(target)
+    await world.record(Outcome(attempt(sent, target)))
+    page = Page()
+    messages = await world.store.list_messages(world.scope, page, NOTHING, with_content=False)
+    assert [(one.id, one.payload) for one in messages.rows] == [(sent.id, b"")]
+    for found in (
+        await world.store.list_attempts_of_message(world.scope, sent.id, page, NOTHING, with_content=False),
+        await world.store.list_attempts_of_endpoint(world.scope, target, page, NOTHING, with_content=False),
+    ):
+        assert [one.response_body for one in found.rows] == [b""]
+    [only] = await world.store.get_messages(world.scope, [sent.id, "msg_none"], with_content=False)
+    assert (only.id, only.payload) == (sent.id, b"")
+    assert await world.store.get_messages(world.scope, [sent.id]) == [sent]
+    assert await world.store.get_messages(AppScope("org_two", world.app.id), [sent.id]) == []
+
+
+# --- messages at an endpoint
+
+
+async def at_endpoint(world: World, endpoint_id: str, page: Page = Page(), **where):  # noqa: B008
+    states = where.pop("states", None)
+    return await world.store.list_messages_of_endpoint(
+        world.scope, endpoint_id, page, MessageFilter(**where), states=states, now_ms=NOW
+    )
+
+
+async def test_messages_at_an_endpoint_and_where_they_stand(world, target):
+    other = (await world.endpoint()).id
+    ok, retrying, failed, owed = await world.accept(target, other, count=4)
+    (many,) = await world.accept(*(f"ep_{number:04d}" for number in range(70)), target)
+    (replayed,) = await world.accept(other)
+    (asked,) = await world.accept(other)
+    await world.accept(other)
+    await world.record(
+        Outcome(attempt(ok, target)),
+        Outcome(failure(ok, other, final=True)),
+        Outcome(failure(retrying, target), retry_at_ms=NOW + HOUR),
+        Outcome(failure(failed, target, final=True)),
+        Outcome(attempt(replayed, target, kind=Kind.MANUAL)),
+    )
+    await world.write(spills=[Spill(key(asked, target), world.app.id, NOW)])
+    found = await at_endpoint(world, target)
+    assert [(row.message.id, row.delivery.state.value) for row in found.rows] == [
+        (asked.id, "owed"),
+        (replayed.id, "succeeded"),
+        (many.id, "owed"),
+        (owed.id, "owed"),
+        (failed.id, "exhausted"),
+        (retrying.id, "retrying"),
+        (ok.id, "succeeded"),
+    ]
+    assert found.rows[5].delivery.next_attempt_at_ms == NOW + HOUR
+    assert found.rows[6].message == ok
+    assert found.done
+
+    async def names(**where) -> list[str]:
+        return [row.message.id for row in (await at_endpoint(world, target, **where)).rows]
+
+    assert await names(states={DeliveryState.SUCCEEDED}) == [replayed.id, ok.id]
+    assert await names(states={DeliveryState.RETRYING, DeliveryState.EXHAUSTED}) == [failed.id, retrying.id]
+    assert await names(states={DeliveryState.CANCELED}) == []
+    assert await names(event_types=("other",)) == []
+    assert await names(until_ms=NOW) == []
+
+
+async def test_pages_of_messages_at_an_endpoint(world, target):
+    other = (await world.endpoint()).id
+    mine = []
+    for _ in range(5):
+        mine += await world.accept(target)
+        await world.accept(other, count=2)
+    await world.record(*(Outcome(attempt(one, target)) for one in mine[::2]))
+    order = [one.id for one in mine][::-1]
+
+    def read(states):
+        async def fetch(page: Page):
+            found = await at_endpoint(world, target, page, states=states)
+            return Slice([row.message for row in found.rows], found.done, found.last_seen)
+
+        return fetch
+
+    for limit in (1, 2, 5):
+        assert await walk(read(None), limit=limit, ascending=False) == order
+        assert await walk(read({DeliveryState.SUCCEEDED}), limit=limit, ascending=False) == order[::2]
+    back = await at_endpoint(world, target, Page(limit=2, before=order[3]))
+    assert [row.message.id for row in back.rows] == order[1:3]
+    assert back.done is False
+
+
+async def test_messages_at_an_endpoint_belong_to_their_scope(world, target):
+    await world.accept(target)
+    for scope in (AppScope("org_two", world.app.id), AppScope(ORG, "app_other")):
+        found = await world.store.list_messages_of_endpoint(scope, target, Page(), NOTHING, states=None, now_ms=NOW)
+        assert found.rows == []
+
+
+# --- counts
+
+
+async def test_an_endpoint_is_counted(world, target):
+    ok, retrying, failed, canceled, later = await world.accept(target, count=5)
+    await world.record(
+        Outcome(attempt(ok, target)),
+        Outcome(failure(retrying, target), retry_at_ms=NOW),
+        Outcome(failure(failed, target, number=1), retry_at_ms=NOW),
+        Outcome(attempt(canceled, target, status=AttemptStatus.CANCELED, reason="payload_expunged")),
+        Outcome(attempt(ok, (await world.endpoint()).id)),
+    )
+    await world.write(spills=[Spill(key(later, target), world.app.id, NOW + HOUR)])
+    await world.lease(target, room=1)
+    await world.record(Outcome(failure(failed, target, number=2, final=True), has_row=True))
+    period = (NOW - HOUR, NOW + HOUR)
+    counts = await world.store.count_attempts(world.scope, target, *period)
+    assert counts == AttemptCounts(succeeded=1, failed=3, exhausted=1, canceled=1)
+    counts = await world.store.count_deliveries(world.scope, target, *period, NOW)
+    assert counts == DeliveryCounts(succeeded=1, pending=1, sending=1, exhausted=1, canceled=1)
+    await world.set_status(await world.store.get_endpoint(world.scope, target), EndpointStatus.PAUSED)
+    parked = await world.store.count_deliveries(world.scope, target, *period, NOW)
+    assert parked.pending + parked.sending == 2
+    assert parked.pending >= 1
+    for before in ((NOW - 2 * HOUR, NOW - HOUR), (NOW + HOUR, NOW + 2 * HOUR)):
+        assert await world.store.count_attempts(world.scope, target, *before) == AttemptCounts(0, 0, 0, 0)
+        counts = await world.store.count_deliveries(world.scope, target, *before, NOW)
+        assert counts == DeliveryCounts(0, 0, 0, 0, 0)
+
+
+async def test_ordered_deliveries_are_counted(world):
+    ordered = (await world.endpoint(ordered=True)).id
+    await world.accept_ordered(ordered, count=3)
+    await world.lease(ordered, ordered=True, room=1)
+    counts = await world.store.count_deliveries(world.scope, ordered, NOW - HOUR, NOW + HOUR, NOW)
+    assert counts == DeliveryCounts(0, 0, 3, 0, 0)
+
+
+async def test_others_endpoints_are_not_counted(world, target):
+    for scope in (AppScope("org_two", world.app.id), AppScope(ORG, "app_other")):
+        assert await world.store.count_attempts(scope, target, NOW - HOUR, NOW + HOUR) is None
+        assert await world.store.count_deliveries(scope, target, NOW - HOUR, NOW + HOUR, NOW) is None
+    assert await world.store.count_attempts(world.scope, "ep_none", NOW - HOUR, NOW + HOUR) is None
 
 
 # --- views

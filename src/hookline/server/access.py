@@ -59,6 +59,8 @@ ACCESS: Final[Mapping[str, Needs | Capability]] = MappingProxyType(
         "v1.endpoint.update-headers": _MANAGE,
         "v1.endpoint.patch-headers": _MANAGE,
         "v1.endpoint.send-example": _TRY,
+        "v1.endpoint.get-stats": _SEE,
+        "v1.endpoint.get-attempt-stats": _SEE,
         # event types and settings
         "v1.event-type.list": _SEE,
         "v1.event-type.create": Needs.ORGANIZATION,
@@ -78,7 +80,10 @@ ACCESS: Final[Mapping[str, Needs | Capability]] = MappingProxyType(
         "v1.message.bulk-expunge-content": Needs.PROVIDER,
         # attempts
         "v1.message-attempt.list-by-msg": _SEE,
+        "v1.message-attempt.list-by-msg-deprecated": _SEE,
         "v1.message-attempt.list-by-endpoint": _SEE,
+        "v1.message-attempt.list-by-endpoint-deprecated": _SEE,
+        "v1.message-attempt.list-attempted-messages": _SEE,
         "v1.message-attempt.list-attempted-destinations": _SEE,
         "v1.message-attempt.get": _SEE,
         "v1.message-attempt.expunge-content": Needs.PROVIDER,

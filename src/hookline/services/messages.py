@@ -11,7 +11,7 @@ request under the same key is a mistake.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, Protocol
 
@@ -23,6 +23,7 @@ from hookline.engine import Draft, Receipt
 from hookline.model import Message, ids
 from hookline.services.checks import NO_CHECKS, Checks, ChecksCache
 from hookline.services.errors import ConflictError, InvalidError, NotFoundError, PayloadTooLargeError, invalid
+from hookline.services.reach import within_reach
 from hookline.services.validation import (
     Findings,
     check_channels,
@@ -226,8 +227,17 @@ class Messages:
             return None
         return await self._store.get_message(scope, id_or_event_id, with_content=with_content)
 
-    async def list_page(self, scope: AppScope, page: Page, where: MessageFilter) -> Slice[Message]:
-        return await self._store.list_messages(scope, page, where)
+    async def find_many(
+        self, scope: AppScope, message_ids: Collection[str], *, with_content: bool = True
+    ) -> list[Message]:
+        """Those that there are, in no order."""
+        return await self._store.get_messages(scope, message_ids, with_content=with_content)
+
+    async def list_page(
+        self, scope: AppScope, page: Page, where: MessageFilter, *, with_content: bool = True
+    ) -> Slice[Message]:
+        where = within_reach(page, where, self._clock.now_ms())
+        return await self._store.list_messages(scope, page, where, with_content=with_content)
 
     async def expunge(self, scope: AppScope, id_or_event_id: str) -> None:
         """Remove a payload now; what is still owed of it is canceled.

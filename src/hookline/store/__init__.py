@@ -43,10 +43,13 @@ from hookline.store.errors import (
 )
 from hookline.store.factory import create_store
 from hookline.store.protocol import (
+    AttemptCounts,
     Backlog,
     Catalog,
     Change,
+    DeliveryCounts,
     DeliveryView,
+    EndpointMessage,
     EngineStore,
     EventTypeFilter,
     Management,
@@ -61,6 +64,7 @@ from hookline.store.sealing import KeyRing
 __all__ = [
     "AmbiguousCommitError",
     "AppScope",
+    "AttemptCounts",
     "Backlog",
     "Catalog",
     "Change",
@@ -70,11 +74,13 @@ __all__ = [
     "CommitResult",
     "ConflictError",
     "Credentials",
+    "DeliveryCounts",
     "DeliveryKey",
     "DeliveryView",
     "Disable",
     "DueLane",
     "Duplicate",
+    "EndpointMessage",
     "EngineLockedError",
     "EngineStore",
     "EventTypeFilter",

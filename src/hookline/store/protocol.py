@@ -9,8 +9,8 @@ One conformance suite (`tests/store`) runs against every implementation and is t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Collection, Sequence
+from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -70,6 +70,18 @@ class MessageFilter(msgspec.Struct, frozen=True):
     status_class: int | None = None  # 0 for no answer, 100, 200, ... 500
     endpoint_id: str | None = None
     tag: str | None = None
+    #: attempts alone: the last one so far of a delivery that goes on, being sent or waiting for its endpoint
+    unsettled: Literal["sending", "pending"] | None = None
+
+    @property
+    def is_about_messages(self) -> bool:
+        """Whether attempts must be asked for their messages."""
+        return self.event_types is not None or self.channel is not None or self.tag is not None
+
+    @property
+    def is_about_trouble(self) -> bool:
+        """Whether no success can match: these attempts have an index of their own."""
+        return self.status is not None and self.status is not AttemptStatus.SUCCEEDED
 
 
 class EventTypeFilter(msgspec.Struct, frozen=True):
@@ -100,6 +112,32 @@ class DeliveryView(msgspec.Struct, frozen=True):
     state: DeliveryState
     attempts: int
     next_attempt_at_ms: int | None
+
+
+class EndpointMessage(msgspec.Struct, frozen=True):
+    """A message at one endpoint, and where its delivery there stands."""
+
+    message: Message
+    delivery: DeliveryView
+
+
+class AttemptCounts(msgspec.Struct, frozen=True):
+    """Attempts of an endpoint in a period, by when they were recorded. `exhausted`: failures that nothing followed."""
+
+    succeeded: int
+    failed: int
+    exhausted: int
+    canceled: int
+
+
+class DeliveryCounts(msgspec.Struct, frozen=True):
+    """Deliveries to an endpoint: those that ended in a period, and those not ended yet of messages accepted in it."""
+
+    succeeded: int
+    pending: int
+    sending: int
+    exhausted: int
+    canceled: int
 
 
 class Backlog(msgspec.Struct, frozen=True):
@@ -191,18 +229,54 @@ class Management(Protocol):
         """Replace what the receiver answered by `body`. False when there is no such attempt."""
         ...
 
-    async def list_messages(self, scope: AppScope, page: Page, where: MessageFilter) -> Slice[Message]: ...
+    async def get_messages(
+        self, scope: AppScope, message_ids: Collection[str], *, with_content: bool = True
+    ) -> list[Message]:
+        """Those that there are, in no order."""
+        ...
+
+    async def list_messages(
+        self, scope: AppScope, page: Page, where: MessageFilter, *, with_content: bool = True
+    ) -> Slice[Message]: ...
+    async def list_messages_of_endpoint(
+        self,
+        scope: AppScope,
+        endpoint_id: str,
+        page: Page,
+        where: MessageFilter,
+        *,
+        states: Collection[DeliveryState] | None,
+        now_ms: int,
+        with_content: bool = True,
+    ) -> Slice[EndpointMessage]:
+        """Messages that were for this endpoint, or were sent to it all the same, whose delivery there is in one of
+        these states (None: in any). Looks at a window of the application's messages.
+        """
+        ...
+
     async def get_attempt(self, scope: AppScope, message_id: str, attempt_id: str) -> Attempt | None: ...
     async def list_attempts_of_message(
-        self, scope: AppScope, message_id: str, page: Page, where: MessageFilter
+        self, scope: AppScope, message_id: str, page: Page, where: MessageFilter, *, with_content: bool = True
     ) -> Slice[Attempt]: ...
     async def list_attempts_of_endpoint(
-        self, scope: AppScope, endpoint_id: str, page: Page, where: MessageFilter
+        self, scope: AppScope, endpoint_id: str, page: Page, where: MessageFilter, *, with_content: bool = True
     ) -> Slice[Attempt]: ...
     async def deliveries_of_message(self, scope: AppScope, message_id: str, now_ms: int) -> list[DeliveryView]:
         """One for each target, from final attempts, `pending`, and what is owed by neither; then for endpoints that it
         was sent to all the same.
         """
+        ...
+
+    async def count_attempts(
+        self, scope: AppScope, endpoint_id: str, since_ms: int, until_ms: int
+    ) -> AttemptCounts | None:
+        """None when there is no such endpoint. Counting stops at ten millions of a kind."""
+        ...
+
+    async def count_deliveries(
+        self, scope: AppScope, endpoint_id: str, since_ms: int, until_ms: int, now_ms: int
+    ) -> DeliveryCounts | None:
+        """The same of deliveries. What a node has in memory and tries for the first time is not counted yet."""
         ...
 
     async def request_resend(self, scope: AppScope, message_id: str, endpoint_id: str, now_ms: int) -> bool:

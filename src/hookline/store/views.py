@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -11,7 +11,7 @@ from hookline.store.protocol import DeliveryView
 from hookline.store.records import STATUS_OF_NUMBER, state_of_end
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 _SUCCEEDED, _CANCELED = 0, 4
 
@@ -62,6 +62,38 @@ def view_deliveries(
         _view(endpoint_id, made.get(endpoint_id, 0), ends.get(endpoint_id), rows.get(endpoint_id), now_ms)
         for endpoint_id in [*targets, *others]
     ]
+
+
+SCAN_AT_ONCE: Final = 500  # messages whose deliveries are looked up together, when only some of them are wanted
+
+
+class Standing:
+    """Collects messages at one endpoint with where their deliveries stand, until a page is full. `rows` has up to one
+    more than the page, in the order in which they were added: (message id, view).
+    """
+
+    def __init__(self, endpoint_id: str, limit: int, states: Collection[DeliveryState] | None, now_ms: int) -> None:
+        self._endpoint_id = endpoint_id
+        self._limit = limit
+        self._states = states
+        self._now_ms = now_ms
+        self.rows: list[tuple[str, DeliveryView]] = []
+
+    def next_size(self) -> int:
+        """How many messages to bring next; 0 when there are enough."""
+        missing = self._limit + 1 - len(self.rows)
+        return missing if self._states is None or missing <= 0 else max(missing, SCAN_AT_ONCE)
+
+    def add(
+        self, message_ids: Sequence[str], ends: Mapping[str, list[EndRow]], pending: Mapping[str, list[PendingRow]]
+    ) -> None:
+        for message_id in message_ids:
+            if len(self.rows) > self._limit:
+                return
+            of_it = (ends.get(message_id, []), pending.get(message_id, []))
+            view = view_deliveries([self._endpoint_id], *of_it, self._now_ms)[0]
+            if self._states is None or view.state in self._states:
+                self.rows.append((message_id, view))
 
 
 def _view(endpoint_id: str, attempts: int, end: EndRow | None, row: PendingRow | None, now_ms: int) -> DeliveryView:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from hookline.model import Attempt, Message
-from hookline.model.ids import ATTEMPT, MESSAGE
 from hookline.store import records
 from hookline.store.changes import OutboxRow
 from hookline.store.postgres.base import PostgresBase
 from hookline.store.postgres.endings import touch_lanes
 from hookline.store.postgres.failures import retry_contention
-from hookline.store.postgres.paging import fetch_filtered_page
-from hookline.store.protocol import Backlog, DeliveryView, MessageFilter, Page, Slice
+from hookline.store.protocol import Backlog, DeliveryView
 from hookline.store.queries import load_queries
 from hookline.store.scope import AppScope
 from hookline.store.views import EndRow, PendingRow, view_deliveries
@@ -37,46 +35,9 @@ class Reading(PostgresBase):
                     )
         return None if row is None else records.message_from_row(tuple(row))
 
-    async def list_messages(self, scope: AppScope, page: Page, where: MessageFilter) -> Slice[Message]:
-        found = await fetch_filtered_page(
-            self._reads,
-            _SQL["list_messages"],
-            _SQL["list_messages_window"],
-            page,
-            where,
-            MESSAGE,
-            (scope.org_id, scope.app_id),
-        )
-        return Slice([records.message_from_row(row[1:]) for row in found.rows], found.done, found.last_seen)
-
     async def get_attempt(self, scope: AppScope, message_id: str, attempt_id: str) -> Attempt | None:
         row = await self._reads.fetch_row(_SQL["find_attempt"], scope.org_id, scope.app_id, message_id, attempt_id)
         return None if row is None else records.attempt_from_row(tuple(row))
-
-    async def list_attempts_of_message(
-        self, scope: AppScope, message_id: str, page: Page, where: MessageFilter
-    ) -> Slice[Attempt]:
-        return await self._list_attempts("list_attempts_of_message", scope, message_id, page, where)
-
-    async def list_attempts_of_endpoint(
-        self, scope: AppScope, endpoint_id: str, page: Page, where: MessageFilter
-    ) -> Slice[Attempt]:
-        return await self._list_attempts("list_attempts_of_endpoint", scope, endpoint_id, page, where)
-
-    async def _list_attempts(
-        self, name: str, scope: AppScope, parent_id: str, page: Page, where: MessageFilter
-    ) -> Slice[Attempt]:
-        found = await fetch_filtered_page(
-            self._reads,
-            _SQL[name],
-            _SQL[f"{name}_window"],
-            page,
-            where,
-            ATTEMPT,
-            (scope.org_id, scope.app_id),
-            parent_id,
-        )
-        return Slice([records.attempt_from_row(row[1:]) for row in found.rows], found.done, found.last_seen)
 
     async def deliveries_of_message(self, scope: AppScope, message_id: str, now_ms: int) -> list[DeliveryView]:
         async with self._reads.query() as connection:

@@ -17,8 +17,10 @@ from hookline.store.postgres.catalog import Catalog
 from hookline.store.postgres.claiming import Claiming
 from hookline.store.postgres.committing import Committing
 from hookline.store.postgres.connections import Address
+from hookline.store.postgres.counting import Counting
 from hookline.store.postgres.expunging import Expunging
 from hookline.store.postgres.listening import Listening
+from hookline.store.postgres.listing import Listing
 from hookline.store.postgres.management import Management
 from hookline.store.postgres.nodes import Nodes
 from hookline.store.postgres.pruning import Pruning
@@ -35,7 +37,19 @@ _SQL = load_queries("postgres", "schema")
 
 
 class PostgresStore(
-    Management, Catalog, Tokens, Tasks, Reading, Expunging, Committing, Claiming, Nodes, Rates, Pruning
+    Management,
+    Catalog,
+    Tokens,
+    Tasks,
+    Reading,
+    Listing,
+    Counting,
+    Expunging,
+    Committing,
+    Claiming,
+    Nodes,
+    Rates,
+    Pruning,
 ):
     """See the module. Append `?pgbouncer=true` to the URL when PgBouncer stands between, in transaction mode.
 

@@ -15,7 +15,7 @@ from hookline.store.postgres.connections import Connection
 from hookline.store.postgres.endings import touch_lanes
 from hookline.store.postgres.expunging import expunge
 from hookline.store.postgres.failures import retry_contention
-from hookline.store.postgres.paging import WINDOW, Walk, cut
+from hookline.store.postgres.paging import find_end, walk_through
 from hookline.store.protocol import Page, Slice
 from hookline.store.queries import load_queries
 from hookline.store.scope import AppScope, OrgScope
@@ -42,6 +42,7 @@ from hookline.store.tasks import (
     TaskStep,
     Usage,
 )
+from hookline.store.walking import Walk, cut
 
 _SQL = load_queries("postgres", "tasks")
 _REPLAYS = load_queries("postgres", "replays")
@@ -65,17 +66,17 @@ class Tasks(PostgresBase):
     async def list_tasks(self, scope: OrgScope, page: Page, where: TaskFilter) -> Slice[Task]:
         walk = Walk.of(page)
         name = "list_tasks" if where.app_id is None else "list_tasks_of_application"
-        first, last, end = "", "\x7f", None
-        if where.states is not None or where.kind is not None:
-            owner = scope.org_id if where.app_id is None else where.app_id
-            sql = walk.direct(_SQL[f"{name}_window"])
-            end = await self._tasks.fetch_value(sql, walk.low, walk.high, owner, WINDOW - 1)
-            if end is not None:
-                first, last = (first, end) if walk.ascending else (end, last)
+        end = None
         states = None if where.states is None else [state.value for state in where.states]
-        values = (scope.org_id, states, where.kind, first, last, *(() if where.app_id is None else (where.app_id,)))
-        rows = await self._tasks.fetch(walk.direct(_SQL[name]), walk.low, walk.high, page.limit + 1, *values)
-        found = cut(rows, page, walk, end)
+        values = (scope.org_id, states, where.kind, *(() if where.app_id is None else (where.app_id,)))
+        async with self._tasks.query() as connection:
+            if where.states is not None or where.kind is not None:
+                owner = scope.org_id if where.app_id is None else where.app_id
+                end = await find_end(connection, _SQL[f"{name}_window"], walk, owner)
+                if end is not None:
+                    walk = walk.until(end)
+            rows = await walk_through(connection, _SQL[name], walk, page.limit + 1, *values)
+        found = cut(rows, page.limit, walk, end)
         return Slice([task_from_row(row) for row in found.rows], found.done, found.last_seen)
 
     async def request_cancel(self, scope: OrgScope, task_id: str, now_ms: int) -> Task | None:

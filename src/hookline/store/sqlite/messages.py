@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any
-
-import orjson
 
 from hookline.model import Attempt, Message
-from hookline.model.ids import ATTEMPT, ID_MARGIN_MS, MESSAGE, id_at
 from hookline.store import records
 from hookline.store.changes import OutboxRow
-from hookline.store.protocol import Backlog, DeliveryView, MessageFilter, Page, Slice
+from hookline.store.protocol import Backlog, DeliveryView
 from hookline.store.queries import load_queries
 from hookline.store.scope import AppScope
 from hookline.store.sqlite import lanes
 from hookline.store.sqlite.management import find_endpoint_id
-from hookline.store.sqlite.paging import fetch_page
 from hookline.store.views import EndRow, PendingRow, view_deliveries
 
 _SQL = load_queries("sqlite", "messages")
 _OUTBOX_SQL = load_queries("sqlite", "outbox")
-_NO_FILTER = MessageFilter()
 
 
 def find_message(
@@ -37,13 +31,6 @@ def find_message(
     return None if row is None else records.message_from_row(row)
 
 
-def list_messages(connection: sqlite3.Connection, scope: AppScope, page: Page, where: MessageFilter) -> Slice[Message]:
-    values = {"org_id": scope.org_id, "app_id": scope.app_id, **_bind_filter(where, MESSAGE)}
-    window = _SQL["list_messages_window"] if where != _NO_FILTER else None
-    found = fetch_page(connection, _SQL["list_messages"], values, page, id_column=1, window_query=window)
-    return Slice([records.message_from_row(row) for row in found.rows], found.done, found.last_seen)
-
-
 def find_attempt(connection: sqlite3.Connection, scope: AppScope, message_id: str, attempt_id: str) -> Attempt | None:
     values = {"org_id": scope.org_id, "app_id": scope.app_id, "message_id": message_id, "id": attempt_id}
     row = connection.execute(_SQL["find_attempt"], values).fetchone()
@@ -55,18 +42,6 @@ def expunge_attempt(
 ) -> bool:
     row = (body, message_id, attempt_id, scope.app_id, scope.org_id)
     return connection.execute(_SQL["expunge_attempt"], row).rowcount > 0
-
-
-def list_attempts_of_message(
-    connection: sqlite3.Connection, scope: AppScope, message_id: str, page: Page, where: MessageFilter
-) -> Slice[Attempt]:
-    return _list_attempts(connection, "list_attempts_of_message", scope, message_id, page, where)
-
-
-def list_attempts_of_endpoint(
-    connection: sqlite3.Connection, scope: AppScope, endpoint_id: str, page: Page, where: MessageFilter
-) -> Slice[Attempt]:
-    return _list_attempts(connection, "list_attempts_of_endpoint", scope, endpoint_id, page, where)
 
 
 def view_message(connection: sqlite3.Connection, scope: AppScope, message_id: str, now_ms: int) -> list[DeliveryView]:
@@ -104,33 +79,3 @@ def read_outbox(connection: sqlite3.Connection, limit: int) -> list[OutboxRow]:
 
 def refuse_outbox(connection: sqlite3.Connection, row_id: int, error: str, now_ms: int) -> None:
     connection.execute(_OUTBOX_SQL["refuse"], (error, now_ms, row_id))
-
-
-def _list_attempts(
-    connection: sqlite3.Connection, name: str, scope: AppScope, parent_id: str, page: Page, where: MessageFilter
-) -> Slice[Attempt]:
-    values = {
-        "org_id": scope.org_id,
-        "app_id": scope.app_id,
-        "parent_id": parent_id,
-        **_bind_filter(where, ATTEMPT),
-    }
-    window = _SQL[f"{name}_window"] if where != _NO_FILTER else None
-    found = fetch_page(connection, _SQL[name], values, page, window_query=window)
-    return Slice([records.attempt_from_row(row) for row in found.rows], found.done, found.last_seen)
-
-
-def _bind_filter(where: MessageFilter, prefix: str) -> dict[str, Any]:
-    since, until = where.since_ms, where.until_ms
-    return {
-        "event_types": None if where.event_types is None else orjson.dumps(where.event_types).decode(),
-        "channel": where.channel,
-        "since_ms": since,
-        "until_ms": until,
-        "status": None if where.status is None else records.STATUS_NUMBER[where.status],
-        "status_class": where.status_class,
-        "endpoint_id": where.endpoint_id,
-        "tag": where.tag,
-        "from_id": "" if since is None else id_at(prefix, since - ID_MARGIN_MS),
-        "to_id": "\x7f" if until is None else id_at(prefix, until + ID_MARGIN_MS),
-    }

@@ -1,18 +1,13 @@
-"""Pages of lists that go by id, in both directions, with or without a filter.
-
-A filter that no index helps looks at a window of rows at most; then the page may be short, or empty, and not the last.
-"""
+"""Pages of lists that go by id, in both directions, with or without a filter."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from hookline.store.protocol import Page, Slice
-
-WINDOW: Final = 10_000  # rows that one filtered page looks at
-_LOWEST, _HIGHEST = "", "\x7f"  # around every id
+from hookline.store.walking import WINDOW, Row, Walk, cut
 
 
 def fetch_page(
@@ -21,36 +16,31 @@ def fetch_page(
     values: Mapping[str, Any],
     page: Page,
     *,
-    id_column: int = 0,
+    walk: Walk | None = None,
     window_query: str | None = None,
-    window: int = WINDOW,
-) -> Slice[tuple[Any, ...]]:
-    """Run a query with `/*direction*/`, `:low`, `:high` and `:limit`; with a window also `:from_id` and `:to_id`.
+) -> Slice[Row]:
+    """Run a query with `/*direction*/`, `:low`, `:high` and `:limit`. The first column is the id.
 
-    `window_query` finds the last id of the next `window` rows; without it the query needs no filter.
+    `window_query` finds the last id of the next `:window` rows; without it the query needs no filter. `walk` may be
+    narrower than the page's own.
     """
-    backwards = page.before is not None and page.after is None
-    ascending = page.ascending != backwards
-    cursor = page.before if backwards else page.after
-    direction = "ASC" if ascending else "DESC"
-    bounds: dict[str, Any] = {
-        **values,
-        "low": cursor if ascending and cursor is not None else _LOWEST,
-        "high": cursor if not ascending and cursor is not None else _HIGHEST,
-        "limit": page.limit + 1,
-    }
-    end: str | None = None
-    if window_query is not None:
-        sql = window_query.replace("/*direction*/", direction)
-        row = connection.execute(sql, {**bounds, "window": window - 1}).fetchone()
-        if row is not None:
-            end = row[0]
-            bounds["to_id" if ascending else "from_id"] = end
-    rows = connection.execute(query.replace("/*direction*/", direction), bounds).fetchall()
-    if len(rows) > page.limit:
-        rows, done = rows[: page.limit], False
-        last_seen = rows[-1][id_column] if rows else cursor
-    else:
-        done = end is None
-        last_seen = end if end is not None else (rows[-1][id_column] if rows else None)
-    return Slice(rows[::-1] if backwards else rows, done, last_seen)
+    walk = walk or Walk.of(page)
+    end = None if window_query is None else find_end(connection, window_query, values, walk)
+    if end is not None:
+        walk = walk.until(end)
+    return cut(walk_through(connection, query, values, walk, page.limit + 1), page.limit, walk, end)
+
+
+def find_end(connection: sqlite3.Connection, window_query: str, values: Mapping[str, Any], walk: Walk) -> str | None:
+    """The last id of the next window of rows; None when the list ends before."""
+    bounds = {**values, "low": walk.low, "high": walk.high, "window": WINDOW - 1}
+    row = connection.execute(walk.direct(window_query), bounds).fetchone()
+    return None if row is None else row[0]
+
+
+def walk_through(
+    connection: sqlite3.Connection, query: str, values: Mapping[str, Any], walk: Walk, limit: int
+) -> list[Row]:
+    """The next rows of a walk."""
+    bounds = {**values, "low": walk.low, "high": walk.high, "limit": limit}
+    return connection.execute(walk.direct(query), bounds).fetchall()

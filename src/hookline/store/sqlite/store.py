@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ from hookline.model import (
     ApiKey,
     Application,
     Attempt,
+    DeliveryState,
     Endpoint,
     EndpointStatus,
     EventType,
@@ -45,9 +46,12 @@ from hookline.store.credentials import TokenName
 from hookline.store.errors import StoreUnavailableError
 from hookline.store.pacing import Rates
 from hookline.store.protocol import (
+    AttemptCounts,
     Backlog,
     Change,
+    DeliveryCounts,
     DeliveryView,
+    EndpointMessage,
     EventTypeFilter,
     MessageFilter,
     Page,
@@ -59,7 +63,9 @@ from hookline.store.sealing import KeyRing
 from hookline.store.sqlite import (
     catalog,
     committing,
+    counting,
     lanes,
+    listing,
     management,
     messages,
     nodes,
@@ -331,24 +337,62 @@ class SqliteStore(SqliteTaskStore):
     async def expunge_attempt(self, scope: AppScope, message_id: str, attempt_id: str, body: bytes) -> bool:
         return await self._writer.run(lambda c: messages.expunge_attempt(c, scope, message_id, attempt_id, body))
 
-    async def list_messages(self, scope: AppScope, page: Page, where: MessageFilter) -> Slice[Message]:
-        return await self._read(lambda c: messages.list_messages(c, scope, page, where))
+    async def get_messages(
+        self, scope: AppScope, message_ids: Collection[str], *, with_content: bool = True
+    ) -> list[Message]:
+        return await self._read(lambda c: listing.find_messages(c, scope, message_ids, with_content=with_content))
+
+    async def list_messages(
+        self, scope: AppScope, page: Page, where: MessageFilter, *, with_content: bool = True
+    ) -> Slice[Message]:
+        return await self._read(lambda c: listing.list_messages(c, scope, page, where, with_content=with_content))
+
+    async def list_messages_of_endpoint(
+        self,
+        scope: AppScope,
+        endpoint_id: str,
+        page: Page,
+        where: MessageFilter,
+        *,
+        states: Collection[DeliveryState] | None,
+        now_ms: int,
+        with_content: bool = True,
+    ) -> Slice[EndpointMessage]:
+        return await self._read(
+            lambda c: listing.list_messages_of_endpoint(
+                c, scope, endpoint_id, page, where, states, now_ms, with_content=with_content
+            )
+        )
 
     async def get_attempt(self, scope: AppScope, message_id: str, attempt_id: str) -> Attempt | None:
         return await self._read(lambda c: messages.find_attempt(c, scope, message_id, attempt_id))
 
     async def list_attempts_of_message(
-        self, scope: AppScope, message_id: str, page: Page, where: MessageFilter
+        self, scope: AppScope, message_id: str, page: Page, where: MessageFilter, *, with_content: bool = True
     ) -> Slice[Attempt]:
-        return await self._read(lambda c: messages.list_attempts_of_message(c, scope, message_id, page, where))
+        return await self._read(
+            lambda c: listing.list_attempts_of_message(c, scope, message_id, page, where, with_content=with_content)
+        )
 
     async def list_attempts_of_endpoint(
-        self, scope: AppScope, endpoint_id: str, page: Page, where: MessageFilter
+        self, scope: AppScope, endpoint_id: str, page: Page, where: MessageFilter, *, with_content: bool = True
     ) -> Slice[Attempt]:
-        return await self._read(lambda c: messages.list_attempts_of_endpoint(c, scope, endpoint_id, page, where))
+        return await self._read(
+            lambda c: listing.list_attempts_of_endpoint(c, scope, endpoint_id, page, where, with_content=with_content)
+        )
 
     async def deliveries_of_message(self, scope: AppScope, message_id: str, now_ms: int) -> list[DeliveryView]:
         return await self._read(lambda c: messages.view_message(c, scope, message_id, now_ms))
+
+    async def count_attempts(
+        self, scope: AppScope, endpoint_id: str, since_ms: int, until_ms: int
+    ) -> AttemptCounts | None:
+        return await self._read(lambda c: counting.count_attempts(c, scope, endpoint_id, since_ms, until_ms))
+
+    async def count_deliveries(
+        self, scope: AppScope, endpoint_id: str, since_ms: int, until_ms: int, now_ms: int
+    ) -> DeliveryCounts | None:
+        return await self._read(lambda c: counting.count_deliveries(c, scope, endpoint_id, since_ms, until_ms, now_ms))
 
     async def request_resend(self, scope: AppScope, message_id: str, endpoint_id: str, now_ms: int) -> bool:
         found = await self._writer.run(lambda c: messages.request_resend(c, scope, message_id, endpoint_id, now_ms))

@@ -17,7 +17,6 @@ from hookline.store.task_rows import task_from_row, task_to_row, to_json
 from hookline.store.tasks import ClaimedTask, TaskFilter, TaskLease, TaskLimitError, TaskLostError, TaskStep
 
 _SQL = load_queries("sqlite", "tasks")
-_ANY_ID = {"from_id": "", "to_id": "\x7f"}
 
 
 def create(connection: sqlite3.Connection, task: Task, most_open: int) -> Task:
@@ -34,7 +33,6 @@ def find(connection: sqlite3.Connection, scope: OrgScope, task_id: str) -> Task 
 def list_page(connection: sqlite3.Connection, scope: OrgScope, page: Page, where: TaskFilter) -> Slice[Task]:
     name = "list_tasks" if where.app_id is None else "list_tasks_of_application"
     values = {
-        **_ANY_ID,
         "org_id": scope.org_id,
         "app_id": where.app_id,
         "states": None if where.states is None else orjson.dumps([state.value for state in where.states]).decode(),

@@ -31,7 +31,7 @@ async def list_applications(
 ) -> ListOut[ApplicationOut]:
     page = read_page(ids.APPLICATION, limit, iterator, ascending=order != "descending")
     rows = await runtime.applications.list_page(caller, page)
-    following, previous = iterators([row.id for row in rows.rows], rows)
+    following, previous = iterators([row.id for row in rows.rows], rows, page)
     data = [render_application(row) for row in rows.rows]
     return ListOut(data=data, iterator=following, prev_iterator=previous, done=rows.done)
 

@@ -68,7 +68,7 @@ async def list_tasks(
     page = read_page(ids.TASK, limit, iterator, ascending=order == "ascending")
     states = None if status is None else tuple(state for state, shown in _STATUS.items() if shown == status)
     rows = await runtime.tasks.list_page(caller, page, states=states, kind=task)
-    following, previous = iterators([row.id for row in rows.rows], rows)
+    following, previous = iterators([row.id for row in rows.rows], rows, page)
     data = [render_task(row) for row in rows.rows]
     return ListOut(data=data, iterator=following, prev_iterator=previous, done=rows.done)
 

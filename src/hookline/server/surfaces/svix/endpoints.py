@@ -44,7 +44,7 @@ async def list_endpoints(
 ) -> ListOut[EndpointOut]:
     page = read_page(ids.ENDPOINT, limit, iterator, ascending=order == "ascending")
     rows = await runtime.endpoints.list_page(scope, page)
-    following, previous = iterators([row.id for row in rows.rows], rows)
+    following, previous = iterators([row.id for row in rows.rows], rows, page)
     data = [render_endpoint(row) for row in rows.rows]
     return ListOut(data=data, iterator=following, prev_iterator=previous, done=rows.done)
 

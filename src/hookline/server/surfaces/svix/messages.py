@@ -78,8 +78,8 @@ async def list_messages(
     page = read_page(ids.MESSAGE, limit, iterator, ascending=False)
     if where.event_types == ():
         return Response(write_list([], None, None, done=True), media_type=JSON)
-    rows = await runtime.messages.list_page(scope, page, where)
-    following, previous = iterators([row.id for row in rows.rows], rows)
+    rows = await runtime.messages.list_page(scope, page, where, with_content=with_content)
+    following, previous = iterators([row.id for row in rows.rows], rows, page)
     items = [write_message(row, with_content=with_content) for row in rows.rows]
     return Response(write_list(items, following, previous, done=rows.done), media_type=JSON)
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from fastapi import Depends, Query, Request
 
-from hookline.model import AttemptStatus, ids
+from hookline.model import SVIX_STATUS, AttemptStatus, DeliveryState, ids
 from hookline.server.surfaces.svix.moments import read_moment
 from hookline.services import InvalidError, Problem
 from hookline.services.errors import invalid
@@ -26,10 +26,13 @@ MAX_FILTER_VALUES: Final = 100
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many at most.")]
 Iterator = Annotated[str | None, Query(description="Where to go on: `iterator` or `prevIterator` of another page.")]
+Status = Annotated[int | None, Query(ge=0, le=4, description="0 success, 1 pending, 2 fail, 3 sending, 4 canceled.")]
 Order = Annotated[Literal["ascending", "descending"] | None, Query(description="Oldest or newest first.")]
 
-# Svix numbers: 0 success, 1 pending, 2 fail, 3 sending, 4 canceled. An attempt that exists is neither 1 nor 3.
+# Svix numbers: 0 success, 1 pending, 2 fail, 3 sending, 4 canceled. An attempt that was made is neither 1 nor 3, but
+# the delivery that it belongs to may be: by these, its last attempt so far is found.
 _STATUSES: Final = {0: AttemptStatus.SUCCEEDED, 2: AttemptStatus.FAILED, 4: AttemptStatus.CANCELED}
+_UNSETTLED: Final[dict[int, Literal["pending", "sending"]]] = {1: "pending", 3: "sending"}
 
 
 def read_page(prefix: str, limit: int, iterator: str | None, *, ascending: bool) -> Page:
@@ -74,10 +77,16 @@ def name_iterators(names: Sequence[str]) -> tuple[str | None, str | None]:
     return last, f"-{first}"
 
 
-def iterators(identifiers: Sequence[str], rows: Slice[Any]) -> tuple[str | None, str | None]:
-    """`iterator` and `prevIterator` of a page with these ids. A short page may go on beyond its last row."""
-    following = rows.last_seen or (identifiers[-1] if identifiers else None)
-    return following, f"-{identifiers[0]}" if identifiers else None
+def iterators(identifiers: Sequence[str], rows: Slice[Any], page: Page) -> tuple[str | None, str | None]:
+    """`iterator` and `prevIterator` of a page with these ids. A short page may go on beyond its last row, in the
+    direction in which it was walked.
+    """
+    first, last = (identifiers[0], identifiers[-1]) if identifiers else (None, None)
+    if page.before is not None and page.after is None:
+        first = rows.last_seen or first
+    else:
+        last = rows.last_seen or last
+    return last, None if first is None else f"-{first}"
 
 
 def _read_list(request: Request, name: str) -> tuple[str, ...] | None:
@@ -107,18 +116,30 @@ async def _read_filter(
 
 async def _read_attempt_filter(
     where: Annotated[MessageFilter, Depends(_read_filter)],
-    status: Annotated[int | None, Query(ge=0, le=4, description="0 success, 2 fail, 4 canceled.")] = None,
+    status: Status = None,
     status_code_class: Annotated[int | None, Query(description="0, 100, 200, 300, 400 or 500.")] = None,
 ) -> MessageFilter | None:
     """The filter; None when nothing can match it."""
     if status_code_class not in {None, 0, 100, 200, 300, 400, 500}:
         raise InvalidError([Problem(("status_code_class",), "Use 0, 100, 200, 300, 400 or 500.", place="query")])
-    if (status is not None and status not in _STATUSES) or where.event_types == ():
+    if where.event_types == ():
         return None
+    unsettled = None if status is None else _UNSETTLED.get(status)
     return msgspec.structs.replace(
-        where, status=None if status is None else _STATUSES[status], status_class=status_code_class
+        where,
+        status=None if status is None else _STATUSES.get(status, AttemptStatus.FAILED),
+        status_class=status_code_class,
+        unsettled=unsettled,
     )
 
 
+async def _read_states(status: Status = None) -> frozenset[DeliveryState] | None:
+    """The states of deliveries that a status stands for; None for all."""
+    if status is None:
+        return None
+    return frozenset(state for state, number in SVIX_STATUS.items() if number == status)
+
+
 Where = Annotated[MessageFilter, Depends(_read_filter)]
+States = Annotated[frozenset[DeliveryState] | None, Depends(_read_states)]
 AttemptsWhere = Annotated[MessageFilter | None, Depends(_read_attempt_filter)]

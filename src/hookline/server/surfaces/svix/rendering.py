@@ -32,7 +32,7 @@ from hookline.server.surfaces.svix.shapes import (
     MessageEndpointOut,
     PolicyShape,
 )
-from hookline.store import DeliveryView
+from hookline.store import DeliveryView, EndpointMessage
 
 EXPUNGED: Final = b'{"expired":true}'
 _ATTEMPT_STATUS: Final = {AttemptStatus.SUCCEEDED: 0, AttemptStatus.FAILED: 2, AttemptStatus.CANCELED: 4}
@@ -146,9 +146,24 @@ def write_message(message: Message, *, with_content: bool) -> bytes:
     return written
 
 
-def write_attempt(attempt: Attempt, *, with_content: bool, message: bytes | None = None) -> bytes:
-    """An attempt, with its message (as `write_message` wrote it) when that was asked for."""
-    status = _ATTEMPT_STATUS[attempt.status]
+def write_endpoint_message(row: EndpointMessage, *, with_content: bool) -> bytes:
+    """A message, and where its delivery to the endpoint stands."""
+    status = SVIX_STATUS[row.delivery.state]
+    upcoming = row.delivery.next_attempt_at_ms
+    standing = {
+        "status": status,
+        "statusText": SVIX_STATUS_TEXT[status],
+        "nextAttempt": None if upcoming is None else format_time(upcoming),
+    }
+    return b"%b,%b" % (write_message(row.message, with_content=with_content)[:-1], orjson.dumps(standing)[1:])
+
+
+def write_attempt(
+    attempt: Attempt, *, with_content: bool, message: bytes | None = None, status: int | None = None
+) -> bytes:
+    """An attempt, with its message (as `write_message` wrote it) when that was asked for. `status` replaces its own."""
+    if status is None:
+        status = _ATTEMPT_STATUS[attempt.status]
     upcoming = attempt.next_attempt_at_ms
     body = orjson.dumps(
         {

@@ -189,6 +189,14 @@ class BulkExpungeOut(Shape):
     results: dict[str, Literal["expunged", "not-found"]]
 
 
+class EndpointMessageOut(MessageOut):
+    """A message, and where its delivery to one endpoint stands."""
+
+    status: int
+    status_text: str
+    next_attempt: str | None
+
+
 class AttemptOut(Shape):
     """One request. `responseStatusCode` is 0 when there was no answer; `reason` and `detail` then say why."""
 
@@ -217,6 +225,24 @@ class MessageEndpointOut(EndpointOut):
     status: int
     status_text: str
     next_attempt: str | None
+
+
+class EndpointStatsOut(Shape):
+    """Deliveries to an endpoint by where they stand."""
+
+    success: int
+    pending: int
+    sending: int
+    fail: int
+    canceled: int
+
+
+class EndpointAttemptStatsOut(Shape):
+    """Attempts at an endpoint by what they came to."""
+
+    success: int
+    fail: int
+    canceled: int
 
 
 class MessageIn(Shape):

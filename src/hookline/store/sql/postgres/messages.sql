@@ -1,6 +1,4 @@
--- Messages, attempts, where deliveries stand, the outbox. /*direction*/ is replaced by ASC or DESC.
--- A list goes from $1 to $2 (exclusive), at most $3; with a filter also from $4 to $5 (inclusive), a window of rows
--- that `..._window` finds the end of.
+-- Messages, attempts, where deliveries stand, the outbox.
 
 -- name: find_message
 SELECT m.app_id, m.id, m.org_id, m.event_type, m.event_id, m.channels,
@@ -18,33 +16,6 @@ UNION ALL
 (SELECT id FROM hookline_messages WHERE org_id = $1 AND app_id = $2 AND event_id = $3 ORDER BY id DESC LIMIT 1)
 LIMIT 1;
 
--- name: list_messages
-SELECT m.id, m.app_id, m.id, m.org_id, m.event_type, m.event_id, m.channels, m.payload,
-       COALESCE(f.endpoint_ids, m.targets), m.note, m.created_at_ms, m.payload_expires_at_ms, m.payload_expired,
-       m.tags, m.deliver_at_ms
-FROM hookline_messages m
-LEFT JOIN hookline_fanouts f ON f.hash = CASE WHEN m.targets LIKE '#%' THEN substr(m.targets, 2) END
-WHERE m.org_id = $6 AND m.app_id = $7
-  AND m.id > $1 AND m.id < $2 AND m.id >= $4 AND m.id <= $5
-  AND ($8::text[] IS NULL OR m.event_type = ANY ($8))
-  AND ($9::text IS NULL OR strpos(',' || m.channels || ',', ',' || $9 || ',') > 0)
-  AND ($15::text IS NULL OR strpos(',' || m.tags || ',', ',' || $15 || ',') > 0)
-  AND ($10::bigint IS NULL OR m.created_at_ms >= $10)
-  AND ($11::bigint IS NULL OR m.created_at_ms < $11)
-  AND ($14::text IS NULL OR strpos(',' || COALESCE(f.endpoint_ids, m.targets) || ',', ',' || $14 || ',') > 0)
-  AND (($12::bigint IS NULL AND $13::bigint IS NULL) OR EXISTS (
-      SELECT 1 FROM hookline_attempts t
-      WHERE t.message_id = m.id
-        AND ($14::text IS NULL OR t.endpoint_id = $14)
-        AND ($12::bigint IS NULL OR t.status = $12)
-        AND ($13::bigint IS NULL OR t.response_status / 100 * 100 = $13)))
-ORDER BY m.id /*direction*/ LIMIT $3;
-
--- name: list_messages_window
-SELECT id FROM hookline_messages
-WHERE app_id = $5 AND id > $1 AND id < $2 AND id >= $3 AND id <= $4
-ORDER BY id /*direction*/ OFFSET $6 LIMIT 1;
-
 -- name: find_attempt
 SELECT id, app_id, message_id, endpoint_id, kind, number, url, status, final, reason, detail, response_status,
        response_body, duration_ms, created_at_ms, next_attempt_at_ms
@@ -57,56 +28,6 @@ UPDATE hookline_attempts SET response_body = $5
 WHERE message_id = $3 AND id = $4 AND app_id = $2
   AND EXISTS (SELECT 1 FROM hookline_applications a WHERE a.id = $2 AND a.org_id = $1)
 RETURNING 1;
-
--- name: list_attempts_of_message
-SELECT t.id, t.id, t.app_id, t.message_id, t.endpoint_id, t.kind, t.number, t.url, t.status, t.final, t.reason, t.detail,
-       t.response_status, t.response_body, t.duration_ms, t.created_at_ms, t.next_attempt_at_ms
-FROM hookline_attempts t
-WHERE t.message_id = $16 AND t.app_id = $7
-  AND EXISTS (SELECT 1 FROM hookline_applications a WHERE a.id = $7 AND a.org_id = $6)
-  AND t.id > $1 AND t.id < $2 AND t.id >= $4 AND t.id <= $5
-  AND ($14::text IS NULL OR t.endpoint_id = $14)
-  AND ($12::bigint IS NULL OR t.status = $12)
-  AND ($13::bigint IS NULL OR t.response_status / 100 * 100 = $13)
-  AND ($10::bigint IS NULL OR t.created_at_ms >= $10)
-  AND ($11::bigint IS NULL OR t.created_at_ms < $11)
-  AND (($8::text[] IS NULL AND $9::text IS NULL AND $15::text IS NULL) OR EXISTS (
-      SELECT 1 FROM hookline_messages m
-      WHERE m.app_id = t.app_id AND m.id = t.message_id
-        AND ($8::text[] IS NULL OR m.event_type = ANY ($8))
-        AND ($9::text IS NULL OR strpos(',' || m.channels || ',', ',' || $9 || ',') > 0)
-        AND ($15::text IS NULL OR strpos(',' || m.tags || ',', ',' || $15 || ',') > 0)))
-ORDER BY t.id /*direction*/ LIMIT $3;
-
--- name: list_attempts_of_message_window
-SELECT id FROM hookline_attempts
-WHERE message_id = $5 AND id > $1 AND id < $2 AND id >= $3 AND id <= $4
-ORDER BY id /*direction*/ OFFSET $6 LIMIT 1;
-
--- name: list_attempts_of_endpoint
-SELECT t.id, t.id, t.app_id, t.message_id, t.endpoint_id, t.kind, t.number, t.url, t.status, t.final, t.reason, t.detail,
-       t.response_status, t.response_body, t.duration_ms, t.created_at_ms, t.next_attempt_at_ms
-FROM hookline_attempts t
-WHERE t.endpoint_id = $16 AND t.app_id = $7
-  AND EXISTS (SELECT 1 FROM hookline_applications a WHERE a.id = $7 AND a.org_id = $6)
-  AND t.id > $1 AND t.id < $2 AND t.id >= $4 AND t.id <= $5
-  AND ($14::text IS NULL OR t.endpoint_id = $14)
-  AND ($12::bigint IS NULL OR t.status = $12)
-  AND ($13::bigint IS NULL OR t.response_status / 100 * 100 = $13)
-  AND ($10::bigint IS NULL OR t.created_at_ms >= $10)
-  AND ($11::bigint IS NULL OR t.created_at_ms < $11)
-  AND (($8::text[] IS NULL AND $9::text IS NULL AND $15::text IS NULL) OR EXISTS (
-      SELECT 1 FROM hookline_messages m
-      WHERE m.app_id = t.app_id AND m.id = t.message_id
-        AND ($8::text[] IS NULL OR m.event_type = ANY ($8))
-        AND ($9::text IS NULL OR strpos(',' || m.channels || ',', ',' || $9 || ',') > 0)
-        AND ($15::text IS NULL OR strpos(',' || m.tags || ',', ',' || $15 || ',') > 0)))
-ORDER BY t.id /*direction*/ LIMIT $3;
-
--- name: list_attempts_of_endpoint_window
-SELECT id FROM hookline_attempts
-WHERE endpoint_id = $5 AND id > $1 AND id < $2 AND id >= $3 AND id <= $4
-ORDER BY id /*direction*/ OFFSET $6 LIMIT 1;
 
 -- name: find_targets
 SELECT COALESCE(f.endpoint_ids, m.targets)

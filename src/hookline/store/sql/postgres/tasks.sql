@@ -22,27 +22,27 @@ FROM hookline_tasks WHERE id = $1 AND org_id = $2;
 SELECT id, org_id, app_id, kind, parameters, created_at_ms, updated_at_ms, due_at_ms, state, done, total, affected, cursor,
        result, error, attempts, cancel_requested, finished_at_ms
 FROM hookline_tasks
-WHERE org_id = $4 AND id > $1 AND id < $2 AND id >= $7 AND id <= $8
+WHERE org_id = $4 AND id > $1 AND id < $2
   AND ($5::text[] IS NULL OR state = ANY ($5)) AND ($6::text IS NULL OR kind = $6)
 ORDER BY id /*direction*/ LIMIT $3;
 
 -- name: list_tasks_window
 SELECT id FROM hookline_tasks
-WHERE org_id = $3 AND id > $1 AND id < $2
-ORDER BY id /*direction*/ OFFSET $4 LIMIT 1;
+WHERE org_id = $4 AND id > $1 AND id < $2
+ORDER BY id /*direction*/ OFFSET $3 LIMIT 1;
 
 -- name: list_tasks_of_application
 SELECT id, org_id, app_id, kind, parameters, created_at_ms, updated_at_ms, due_at_ms, state, done, total, affected, cursor,
        result, error, attempts, cancel_requested, finished_at_ms
 FROM hookline_tasks
-WHERE app_id = $9 AND org_id = $4 AND id > $1 AND id < $2 AND id >= $7 AND id <= $8
+WHERE app_id = $7 AND org_id = $4 AND id > $1 AND id < $2
   AND ($5::text[] IS NULL OR state = ANY ($5)) AND ($6::text IS NULL OR kind = $6)
 ORDER BY id /*direction*/ LIMIT $3;
 
 -- name: list_tasks_of_application_window
 SELECT id FROM hookline_tasks
-WHERE app_id = $3 AND id > $1 AND id < $2
-ORDER BY id /*direction*/ OFFSET $4 LIMIT 1;
+WHERE app_id = $4 AND id > $1 AND id < $2
+ORDER BY id /*direction*/ OFFSET $3 LIMIT 1;
 
 -- name: cancel_idle
 -- Nobody works on it: it ends here and now. The epoch keeps out a node that does not know that it lost it.

@@ -1,5 +1,4 @@
--- Messages, attempts, and where deliveries stand. /*direction*/ is replaced by ASC or DESC.
--- A list with a filter looks at a window of rows: from :from_id to :to_id, which `..._window` finds the end of.
+-- Messages, attempts, and where deliveries stand.
 
 -- name: find_message
 SELECT m.app_id, m.id, m.org_id, m.event_type, m.event_id, m.channels,
@@ -13,34 +12,6 @@ WHERE m.app_id = :app_id AND m.id = :id AND m.org_id = :org_id;
 -- name: find_message_of_key
 SELECT message_id FROM hookline_message_keys WHERE org_id = ? AND app_id = ? AND key = ?;
 
--- name: list_messages
-SELECT m.app_id, m.id, m.org_id, m.event_type, m.event_id, m.channels, m.payload,
-       coalesce(f.endpoint_ids, m.targets), m.note, m.created_at_ms, m.payload_expires_at_ms, m.payload_expired,
-       m.tags, m.deliver_at_ms
-FROM hookline_messages m
-LEFT JOIN hookline_fanouts f ON f.hash = CASE WHEN m.targets GLOB '#*' THEN substr(m.targets, 2) END
-WHERE m.app_id = :app_id AND m.org_id = :org_id
-  AND m.id > :low AND m.id < :high AND m.id >= :from_id AND m.id <= :to_id
-  AND (:event_types IS NULL OR m.event_type IN (SELECT value FROM json_each(:event_types)))
-  AND (:channel IS NULL OR instr(',' || m.channels || ',', ',' || :channel || ',') > 0)
-  AND (:tag IS NULL OR instr(',' || m.tags || ',', ',' || :tag || ',') > 0)
-  AND (:since_ms IS NULL OR m.created_at_ms >= :since_ms)
-  AND (:until_ms IS NULL OR m.created_at_ms < :until_ms)
-  AND (:endpoint_id IS NULL
-       OR instr(',' || coalesce(f.endpoint_ids, m.targets) || ',', ',' || :endpoint_id || ',') > 0)
-  AND ((:status IS NULL AND :status_class IS NULL) OR EXISTS (
-      SELECT 1 FROM hookline_attempts t
-      WHERE t.message_id = m.id
-        AND (:endpoint_id IS NULL OR t.endpoint_id = :endpoint_id)
-        AND (:status IS NULL OR t.status = :status)
-        AND (:status_class IS NULL OR t.response_status / 100 * 100 = :status_class)))
-ORDER BY m.id /*direction*/ LIMIT :limit;
-
--- name: list_messages_window
-SELECT id FROM hookline_messages
-WHERE app_id = :app_id AND id > :low AND id < :high AND id >= :from_id AND id <= :to_id
-ORDER BY id /*direction*/ LIMIT 1 OFFSET :window;
-
 -- name: find_attempt
 SELECT id, app_id, message_id, endpoint_id, kind, number, url, status, final, reason, detail, response_status,
        response_body, duration_ms, created_at_ms, next_attempt_at_ms
@@ -52,56 +23,6 @@ WHERE message_id = :message_id AND id = :id AND app_id = :app_id
 UPDATE hookline_attempts SET response_body = ?
 WHERE message_id = ? AND id = ? AND app_id = ?
   AND EXISTS (SELECT 1 FROM hookline_applications a WHERE a.id = app_id AND a.org_id = ?);
-
--- name: list_attempts_of_message
-SELECT t.id, t.app_id, t.message_id, t.endpoint_id, t.kind, t.number, t.url, t.status, t.final, t.reason, t.detail,
-       t.response_status, t.response_body, t.duration_ms, t.created_at_ms, t.next_attempt_at_ms
-FROM hookline_attempts t
-WHERE t.message_id = :parent_id AND t.app_id = :app_id
-  AND EXISTS (SELECT 1 FROM hookline_applications a WHERE a.id = :app_id AND a.org_id = :org_id)
-  AND t.id > :low AND t.id < :high AND t.id >= :from_id AND t.id <= :to_id
-  AND (:endpoint_id IS NULL OR t.endpoint_id = :endpoint_id)
-  AND (:status IS NULL OR t.status = :status)
-  AND (:status_class IS NULL OR t.response_status / 100 * 100 = :status_class)
-  AND (:since_ms IS NULL OR t.created_at_ms >= :since_ms)
-  AND (:until_ms IS NULL OR t.created_at_ms < :until_ms)
-  AND ((:event_types IS NULL AND :channel IS NULL AND :tag IS NULL) OR EXISTS (
-      SELECT 1 FROM hookline_messages m
-      WHERE m.app_id = t.app_id AND m.id = t.message_id
-        AND (:event_types IS NULL OR m.event_type IN (SELECT value FROM json_each(:event_types)))
-        AND (:channel IS NULL OR instr(',' || m.channels || ',', ',' || :channel || ',') > 0)
-        AND (:tag IS NULL OR instr(',' || m.tags || ',', ',' || :tag || ',') > 0)))
-ORDER BY t.id /*direction*/ LIMIT :limit;
-
--- name: list_attempts_of_message_window
-SELECT id FROM hookline_attempts
-WHERE message_id = :parent_id AND id > :low AND id < :high AND id >= :from_id AND id <= :to_id
-ORDER BY id /*direction*/ LIMIT 1 OFFSET :window;
-
--- name: list_attempts_of_endpoint
-SELECT t.id, t.app_id, t.message_id, t.endpoint_id, t.kind, t.number, t.url, t.status, t.final, t.reason, t.detail,
-       t.response_status, t.response_body, t.duration_ms, t.created_at_ms, t.next_attempt_at_ms
-FROM hookline_attempts t
-WHERE t.endpoint_id = :parent_id AND t.app_id = :app_id
-  AND EXISTS (SELECT 1 FROM hookline_applications a WHERE a.id = :app_id AND a.org_id = :org_id)
-  AND t.id > :low AND t.id < :high AND t.id >= :from_id AND t.id <= :to_id
-  AND (:endpoint_id IS NULL OR t.endpoint_id = :endpoint_id)
-  AND (:status IS NULL OR t.status = :status)
-  AND (:status_class IS NULL OR t.response_status / 100 * 100 = :status_class)
-  AND (:since_ms IS NULL OR t.created_at_ms >= :since_ms)
-  AND (:until_ms IS NULL OR t.created_at_ms < :until_ms)
-  AND ((:event_types IS NULL AND :channel IS NULL AND :tag IS NULL) OR EXISTS (
-      SELECT 1 FROM hookline_messages m
-      WHERE m.app_id = t.app_id AND m.id = t.message_id
-        AND (:event_types IS NULL OR m.event_type IN (SELECT value FROM json_each(:event_types)))
-        AND (:channel IS NULL OR instr(',' || m.channels || ',', ',' || :channel || ',') > 0)
-        AND (:tag IS NULL OR instr(',' || m.tags || ',', ',' || :tag || ',') > 0)))
-ORDER BY t.id /*direction*/ LIMIT :limit;
-
--- name: list_attempts_of_endpoint_window
-SELECT id FROM hookline_attempts
-WHERE endpoint_id = :parent_id AND id > :low AND id < :high AND id >= :from_id AND id <= :to_id
-ORDER BY id /*direction*/ LIMIT 1 OFFSET :window;
 
 -- name: find_targets
 SELECT coalesce(f.endpoint_ids, m.targets)

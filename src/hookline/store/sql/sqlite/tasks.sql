@@ -17,28 +17,28 @@ FROM hookline_tasks WHERE id = ? AND org_id = ?;
 SELECT id, org_id, app_id, kind, parameters, created_at_ms, updated_at_ms, due_at_ms, state, done, total, affected, cursor,
        result, error, attempts, cancel_requested, finished_at_ms
 FROM hookline_tasks
-WHERE org_id = :org_id AND id > :low AND id < :high AND id >= :from_id AND id <= :to_id
+WHERE org_id = :org_id AND id > :low AND id < :high
   AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
   AND (:kind IS NULL OR kind = :kind)
 ORDER BY id /*direction*/ LIMIT :limit;
 
 -- name: list_tasks_window
 SELECT id FROM hookline_tasks
-WHERE org_id = :org_id AND id > :low AND id < :high AND id >= :from_id AND id <= :to_id
+WHERE org_id = :org_id AND id > :low AND id < :high
 ORDER BY id /*direction*/ LIMIT 1 OFFSET :window;
 
 -- name: list_tasks_of_application
 SELECT id, org_id, app_id, kind, parameters, created_at_ms, updated_at_ms, due_at_ms, state, done, total, affected, cursor,
        result, error, attempts, cancel_requested, finished_at_ms
 FROM hookline_tasks
-WHERE app_id = :app_id AND org_id = :org_id AND id > :low AND id < :high AND id >= :from_id AND id <= :to_id
+WHERE app_id = :app_id AND org_id = :org_id AND id > :low AND id < :high
   AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
   AND (:kind IS NULL OR kind = :kind)
 ORDER BY id /*direction*/ LIMIT :limit;
 
 -- name: list_tasks_of_application_window
 SELECT id FROM hookline_tasks
-WHERE app_id = :app_id AND id > :low AND id < :high AND id >= :from_id AND id <= :to_id
+WHERE app_id = :app_id AND id > :low AND id < :high
 ORDER BY id /*direction*/ LIMIT 1 OFFSET :window;
 
 -- name: cancel_idle
