@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from hookline import crashpoints
 from hookline.model import Task
 from hookline.store.postgres.base import PostgresBase
 from hookline.store.postgres.connections import Connection
@@ -109,6 +110,7 @@ class Tasks(PostgresBase):
             if await connection.fetchval(_SQL["hold_task"], lease.task_id, lease.epoch) is None:
                 raise TaskLostError(f"task {lease.task_id} is not this node's any more; whoever has it goes on")
             affected = 0 if step.effect is None else await _apply(connection, step.effect, now_ms)
+            crashpoints.reach("during_task_step")
             row = await connection.fetchrow(
                 _SQL["advance"],
                 lease.task_id,

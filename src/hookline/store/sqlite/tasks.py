@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 
 import orjson
 
+from hookline import crashpoints
 from hookline.model import Task
 from hookline.store.protocol import Page, Slice
 from hookline.store.queries import load_queries
@@ -90,6 +91,7 @@ def advance(
 ) -> Task:
     """Write the step and its effect; `announcements` gets whom it concerns."""
     affected = 0 if step.effect is None else replays.apply(connection, step.effect, now_ms, announcements)
+    crashpoints.reach("during_task_step")
     row = connection.execute(
         _SQL["advance"],
         {
