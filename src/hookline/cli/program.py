@@ -15,6 +15,7 @@ from hookline.cli import (
     secret,
     send,
     serve,
+    task,
     token,
     verify,
     version,
@@ -34,6 +35,7 @@ app.add_typer(key.app, name="key")
 app.command("token")(token.create_token)
 app.command("send")(send.send)
 app.command("verify")(verify.verify_request)
+app.add_typer(task.app, name="task")
 app.add_typer(import_svix.app, name="import")
 app.add_typer(config.app, name="config")
 app.add_typer(secret.app, name="secret")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
@@ -210,8 +209,8 @@ class Tasks:
         if until_ms <= window.since_ms:
             findings.add("since", "Must be before `until`, which is now unless you give it.", "range")
         elif until_ms - window.since_ms > self._retention_ms:
-            longest = timedelta(seconds=self._options.retention_s)
-            findings.add("since", f"The window is longer than messages are kept ({longest}). Begin it later.", "range")
+            days = self._options.retention_s / 86_400
+            findings.add("since", f"Longer than messages are kept ({days:g} days). Begin it later.", "range")
         return _CheckedWindow(window.since_ms, until_ms)
 
 

@@ -11,7 +11,20 @@ import pytest
 
 from hookline import __version__
 
-COMMANDS = ["serve", "migrate", "token", "key", "send", "verify", "import", "config", "secret", "openapi", "version"]
+COMMANDS = [
+    "serve",
+    "migrate",
+    "token",
+    "key",
+    "send",
+    "verify",
+    "task",
+    "import",
+    "config",
+    "secret",
+    "openapi",
+    "version",
+]
 
 
 def test_help_lists_every_command(hookline):
@@ -23,7 +36,8 @@ def test_help_lists_every_command(hookline):
 
 
 @pytest.mark.parametrize(
-    "command", [*COMMANDS, "import svix", "key create", "key rotate", "config show", "secret generate"]
+    "command",
+    [*COMMANDS, "import svix", "key create", "key rotate", "config show", "secret generate", "task list", "task show"],
 )
 def test_every_command_has_help(hookline, command):
     done = hookline(*command.split(), "--help")
@@ -31,7 +45,7 @@ def test_every_command_has_help(hookline, command):
     assert done.stdout.startswith(f"Usage: hookline {command}")
 
 
-@pytest.mark.parametrize("command", ["", "import", "key", "config", "secret"])
+@pytest.mark.parametrize("command", ["", "import", "key", "task", "config", "secret"])
 def test_no_arguments_show_the_help(hookline, command):
     done = hookline(*command.split())
     assert done.returncode == 2

@@ -198,7 +198,7 @@ async def test_a_node_that_lost_its_lease_drops_the_task(bench: Bench) -> None:
             dropped.set()
         return {}
 
-    runner = bench.run([Custom(work)])
+    runner = bench.run([Custom(work)], replace(OPTIONS, concurrency=1))  # no room to take it again itself
     task_id = await bench.create("custom")
     await started.wait()
     lease = next(iter(runner._runs.values())).lease
