@@ -8,6 +8,9 @@
      ├──endpoint paused or disabled──> parked ──endpoint returns──> owed
      └──endpoint deleted, payload expired──> canceled      (from every state that is not an end)
 
+An end is that of a round. A recovery begins another one for what ended without success: owed again, its past attempts
+behind it.
+
 A delivery has no row of its own while all goes well: *owed* is a target of a message with neither a final attempt
 nor a pending row, *succeeded* is a final attempt. Only trouble has a row in `pending`.
 """
