@@ -29,7 +29,7 @@ class ApiCors:
             allow_origins=["*"],
             allow_methods=["*"],
             allow_headers=["*"],
-            expose_headers=["x-request-id", "retry-after"],
+            expose_headers=["x-request-id", "retry-after", "location", "idempotent-replayed"],
             max_age=600,
         )
 

@@ -20,6 +20,7 @@ from hookline.services import (
     AuthenticationError,
     ConflictError,
     ForbiddenError,
+    InProgressError,
     InvalidError,
     LimitReachedError,
     NotFoundError,
@@ -68,6 +69,8 @@ def explain(error: HooklineError) -> Fault:
             return Fault(409, code, text)
         case StoreConflictError():
             return Fault(409, "conflict", text)
+        case InProgressError():
+            return Fault(409, code, text, RETRY_SOON)
         case LimitReachedError() | PayloadGoneError():
             return Fault(400, code, text)
         case PayloadTooLargeError():

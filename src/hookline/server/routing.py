@@ -17,7 +17,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from starlette.responses import Response
 
-from hookline.server import access
+from hookline.server import access, repetition
 from hookline.server.runtime import Runtime
 from hookline.services import InvalidError, NotOfferedError, Principal, Problem
 from hookline.store import AppScope
@@ -51,6 +51,7 @@ class AuthenticatedRoute(APIRoute):
         handle = super().get_route_handler()
         has_body = self.body_field is not None
         operation_id = self.operation_id
+        repeatable = "POST" in (self.methods or ()) and operation_id not in repetition.KEYS_OF_THEIR_OWN
 
         async def handle_authenticated(request: Request) -> Response:
             authorization = request.headers.get("authorization")
@@ -60,7 +61,11 @@ class AuthenticatedRoute(APIRoute):
             if has_body:
                 request = JsonRequest(request.scope, request.receive)
                 await request.read_json()
-            return await handle(request)
+            key = repetition.read_header(request) if repeatable else None
+            if key is None:
+                return await handle(request)
+            idempotency = runtime_of(request).idempotency
+            return await repetition.answer_once(idempotency, principal, key, request, handle)
 
         return handle_authenticated
 

@@ -31,6 +31,7 @@ from hookline.services import (
     Endpoints,
     EventTypes,
     Examples,
+    Idempotency,
     Keys,
     MessageOptions,
     Messages,
@@ -75,6 +76,7 @@ class Runtime:
         self.keys = Keys(self.store, self.clock)
         self.sessions = Sessions(self.store, self.tokens, self.clock)
         self.authenticator = Authenticator(self.keys, self.sessions, self.clock)
+        self.idempotency = Idempotency(self.store, self.clock)
         self.directory = Directory(self.store, self.clock)
         self.applications = Applications(self.store, self.directory, self.clock)
         self.organizations = Organizations(self.store)

@@ -17,6 +17,7 @@ from hookline.services.errors import (
     ConflictError,
     EventTypeExistsError,
     ForbiddenError,
+    InProgressError,
     InvalidError,
     LimitReachedError,
     NotFoundError,
@@ -28,6 +29,7 @@ from hookline.services.errors import (
 )
 from hookline.services.event_types import EventTypeForm, EventTypes
 from hookline.services.examples import ExampleForm, Examples
+from hookline.services.idempotency import Idempotency
 from hookline.services.keys import Keys, NewKey
 from hookline.services.messages import MessageForm, MessageOptions, Messages
 from hookline.services.operations import Operations, check_operational_types
@@ -60,6 +62,8 @@ __all__ = [
     "Examples",
     "ForbiddenError",
     "Grant",
+    "Idempotency",
+    "InProgressError",
     "InvalidError",
     "Keys",
     "LimitReachedError",

@@ -60,6 +60,17 @@ class NotOfferedError(ServiceError):
     code = "not_offered_here"
 
 
+class InProgressError(ServiceError):
+    """The same request is being done at this moment."""
+
+    code = "request_in_progress"
+
+    def __init__(
+        self, message: str = "The first request with this Idempotency-Key is not done yet. Ask again."
+    ) -> None:
+        super().__init__(message)
+
+
 class PayloadTooLargeError(ServiceError):
     """More bytes than the operator lets in."""
 

@@ -23,6 +23,7 @@ from hookline.engine import Draft, Receipt
 from hookline.model import Message, ids
 from hookline.services.checks import NO_CHECKS, Checks, ChecksCache
 from hookline.services.errors import ConflictError, InvalidError, NotFoundError, PayloadTooLargeError, invalid
+from hookline.services.idempotency import lifetime_of_key, read_key
 from hookline.services.reach import within_reach
 from hookline.services.validation import (
     Findings,
@@ -41,12 +42,9 @@ MAX_CHANNELS: Final = 5
 MAX_TAGS: Final = 5
 MAX_EXPUNGED: Final = 1_000  # messages that one request may name
 EXPUNGE_CHUNK: Final = 100  # ... and that one transaction empties
-MAX_KEY_LENGTH: Final = 256
 EVENT_KEY: Final = "event:"
 IDEMPOTENCY_KEY: Final = "idempotency:"
 EVENT_KEY_S: Final = 90 * 86_400.0  # as long as the message itself is kept by default
-CHOSEN_KEY_S: Final = 12 * 3_600.0
-AUTOMATIC_KEY_S: Final = 900.0  # `auto_` keys, which SDKs make for every request: long enough for their retries
 SHORTEST_RETENTION_S: Final = 3_600.0
 LONGEST_RETENTION_S: Final = 90 * 86_400.0
 LONGEST_DELAY_MS: Final = 7 * 86_400_000
@@ -277,8 +275,8 @@ class Messages:
         digest.update(request)
         keys = []
         if idempotency_key is not None:
-            name = _read_key(idempotency_key)
-            lifetime_s = AUTOMATIC_KEY_S if name.startswith("auto_") else CHOSEN_KEY_S
+            name = read_key(idempotency_key)
+            lifetime_s = lifetime_of_key(name)
             keys.append(MessageKey(IDEMPOTENCY_KEY + name, digest.digest(), now_ms + round(lifetime_s * 1000)))
             # So that the eventId's own key tells a repetition of this very request from another message.
             digest.update(b"\n" + name.encode())
@@ -293,16 +291,6 @@ def _batched(names: Iterable[str], size: int) -> Iterator[list[str]]:
     rest = iter(names)
     while chunk := list(islice(rest, size)):
         yield chunk
-
-
-def _read_key(header: str) -> str:
-    """The key itself: the header is a quoted string by its draft standard, and bare text in everybody's practice."""
-    name = header.strip()
-    if len(name) >= 2 and name[0] == name[-1] == '"':
-        name = name[1:-1]
-    if not 1 <= len(name) <= MAX_KEY_LENGTH or not name.isascii() or not name.isprintable():
-        raise invalid("idempotency-key", f"Use 1 to {MAX_KEY_LENGTH} printable characters.", place="header")
-    return name
 
 
 def _read_delay(deliver_at_ms: int, now_ms: int) -> int | None:

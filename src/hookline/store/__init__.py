@@ -7,6 +7,7 @@ await store.open(engine=True)
 
 from __future__ import annotations
 
+from hookline.store.answers import Answers, KeptAnswer
 from hookline.store.changes import (
     Claimed,
     Commit,
@@ -63,6 +64,7 @@ from hookline.store.sealing import KeyRing
 
 __all__ = [
     "AmbiguousCommitError",
+    "Answers",
     "AppScope",
     "AttemptCounts",
     "Backlog",
@@ -86,6 +88,7 @@ __all__ = [
     "EventTypeFilter",
     "Expunged",
     "FencedError",
+    "KeptAnswer",
     "KeyCheckError",
     "KeyRing",
     "LaneHealth",

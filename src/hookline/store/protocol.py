@@ -27,6 +27,7 @@ from hookline.model import (
     Organization,
     OrganizationSettings,
 )
+from hookline.store.answers import Answers
 from hookline.store.changes import (
     Claimed,
     Commit,
@@ -489,7 +490,7 @@ class EngineStore(Protocol):
         ...
 
 
-class Store(Management, Catalog, Credentials, EngineStore, TaskStore, Protocol):
+class Store(Management, Catalog, Credentials, Answers, EngineStore, TaskStore, Protocol):
     """A database. `open` connects (and, on SQLite, takes the engine lock if asked); `migrate` brings the schema up."""
 
     #: how many `commit` calls may usefully run at once

@@ -12,7 +12,7 @@ from typing import Final
 from hookline.model import AttemptStatus
 from hookline.model.ids import ATTEMPT, ID_MARGIN_MS, MESSAGE, id_at
 from hookline.store.changes import PruneReport
-from hookline.store.postgres import partitions, tokens
+from hookline.store.postgres import answers, partitions, tokens
 from hookline.store.postgres.base import PostgresBase
 from hookline.store.postgres.connections import Connection
 from hookline.store.postgres.endings import end_of, write_ends
@@ -68,7 +68,8 @@ class Pruning(PostgresBase):
         gone_messages, gone_attempts = await self._delete_applications(now_ms - DAY_MS, limit)
         async with self._upkeep.transaction() as connection:
             keys = len(await connection.fetch(_SQL["delete_keys"], now_ms, limit))
-            revoked = await tokens.prune(connection, now_ms, limit)
+            expired_rows = await tokens.prune(connection, now_ms, limit)
+            expired_rows = max(expired_rows, await answers.prune(connection, now_ms, limit))
             fanouts_before_ms = before_ms - partitions.WEEK_MS - HOUR_MS
             await connection.execute(
                 _SQL["delete_fanouts"], fanouts_before_ms, id_at(MESSAGE, before_ms + ID_MARGIN_MS)
@@ -81,7 +82,7 @@ class Pruning(PostgresBase):
             attempts=dropped.attempts + more_attempts + gone_attempts,
             keys=keys,
             more=dropped.busy
-            or max(more_messages, more_attempts, gone_messages, gone_attempts, keys, revoked) >= limit,
+            or max(more_messages, more_attempts, gone_messages, gone_attempts, keys, expired_rows) >= limit,
         )
 
     async def _delete_old(self, crowded: Sequence[Week], before_ms: int, limit: int) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from typing import Final
 
 from hookline.clock import Clock, SystemClock
 from hookline.store.postgres import partitions, setup
+from hookline.store.postgres.answers import Answers
 from hookline.store.postgres.catalog import Catalog
 from hookline.store.postgres.claiming import Claiming
 from hookline.store.postgres.committing import Committing
@@ -40,6 +41,7 @@ class PostgresStore(
     Management,
     Catalog,
     Tokens,
+    Answers,
     Tasks,
     Reading,
     Listing,

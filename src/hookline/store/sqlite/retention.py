@@ -12,7 +12,7 @@ from hookline.store import records
 from hookline.store.changes import Expunged, PruneReport
 from hookline.store.queries import load_queries
 from hookline.store.scope import AppScope
-from hookline.store.sqlite import ends, lanes, tokens
+from hookline.store.sqlite import answers, ends, lanes, tokens
 
 _SQL = load_queries("sqlite", "retention")
 _CANCELED = AttemptStatus.CANCELED
@@ -96,13 +96,13 @@ def prune(connection: sqlite3.Connection, before_ms: int, now_ms: int, clock_ms:
     for name in ("delete_old_attempts", "delete_attempts_of_deleted"):
         attempts += connection.execute(_SQL[name], of_attempts).rowcount
     keys = connection.execute(_SQL["delete_keys"], (now_ms, limit)).rowcount
-    revoked = tokens.prune(connection, now_ms, limit)
+    expired_rows = max(tokens.prune(connection, now_ms, limit), answers.prune(connection, now_ms, limit))
     connection.execute(_SQL["delete_fanouts"], {**values, "edge": id_at(MESSAGE, before_ms + ID_MARGIN_MS)})
     gone = _prune_gone(connection, values)
     connection.execute(_SQL["delete_dead_nodes"], (clock_ms - DAY_MS,))
     connection.execute(_SQL["delete_tombstones"], (clock_ms - DAY_MS,))
     return PruneReport(
-        messages=messages, attempts=attempts, keys=keys, more=limit <= max(messages, attempts, keys, revoked, gone)
+        messages=messages, attempts=attempts, keys=keys, more=limit <= max(messages, attempts, keys, expired_rows, gone)
     )
 
 

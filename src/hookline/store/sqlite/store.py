@@ -27,6 +27,7 @@ from hookline.model import (
     Organization,
     OrganizationSettings,
 )
+from hookline.store.answers import KeptAnswer
 from hookline.store.changes import (
     Claimed,
     Commit,
@@ -61,6 +62,7 @@ from hookline.store.protocol import (
 from hookline.store.scope import AppScope, OrgScope
 from hookline.store.sealing import KeyRing
 from hookline.store.sqlite import (
+    answers,
     catalog,
     committing,
     counting,
@@ -316,6 +318,25 @@ class SqliteStore(SqliteTaskStore):
         expunged = await self._writer.run(lambda c: catalog.expunge_event_type(c, scope, name))
         self._watcher.announce("catalog", scope.org_id)
         return expunged
+
+    # --- answers that are kept ----------------------------------------------------------------------------------------
+
+    async def claim_answer(
+        self, scope: OrgScope, name: bytes, *, owner: bytes, fingerprint: bytes, now_ms: int, until_ms: int
+    ) -> KeptAnswer | None:
+        return await self._writer.run(
+            lambda c: answers.claim(c, scope, name, owner, fingerprint, now_ms, until_ms, self._key_ring)
+        )
+
+    async def keep_answer(
+        self, scope: OrgScope, name: bytes, *, owner: bytes, answer: bytes, expires_at_ms: int
+    ) -> bool:
+        return await self._writer.run(
+            lambda c: answers.keep(c, scope, name, owner, answer, expires_at_ms, self._key_ring)
+        )
+
+    async def release_answer(self, scope: OrgScope, name: bytes, *, owner: bytes) -> None:
+        await self._writer.run(lambda c: answers.release(c, scope, name, owner))
 
     # --- messages and attempts ----------------------------------------------------------------------------------------
 
