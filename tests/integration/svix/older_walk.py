@@ -24,6 +24,7 @@ from svix.api import (
     EndpointPatch,
     EndpointSecretRotateIn,
     EndpointUpdate,
+    EventExampleIn,
     EventTypeIn,
     EventTypeUpdate,
     MessageAttemptListOptions,
@@ -87,6 +88,7 @@ def walk_endpoints(client: Svix, app_id: str, url: str) -> str:
     old = client.endpoint.get_secret(app_id, "main").key
     client.endpoint.rotate_secret(app_id, "main", EndpointSecretRotateIn())
     assert client.endpoint.get_secret(app_id, "main").key != old
+    client.endpoint.send_example(app_id, "main", EventExampleIn(event_type="svix.ping"))
     refused(422, lambda: client.endpoint.create(app_id, EndpointIn(url="ftp://example.com", version=1)))
     return str(created.id)
 
@@ -102,6 +104,7 @@ def walk_event_types(client: Svix) -> None:
 
 
 def walk_messages(client: Svix, app_id: str, endpoint_id: str, receiver: Receiver) -> None:
+    assert json.loads(receiver.next().body) == {"success": True}
     created = client.message.create(app_id, MessageIn(event_type="a.b", event_id="evt", payload={"n": 1}))
     arrived = receiver.next()
     Webhook(client.endpoint.get_secret(app_id, endpoint_id).key).verify(arrived.body, arrived.headers)

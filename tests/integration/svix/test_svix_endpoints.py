@@ -11,6 +11,8 @@ from svix.api import (
     EndpointPatch,
     EndpointSecretRotateIn,
     EndpointUpsertIn,
+    EventExampleIn,
+    EventTypeIn,
     MessageIn,
 )
 from svix.exceptions import HttpError, HTTPValidationError
@@ -124,6 +126,20 @@ def test_headers(svix: Driven, app_id: str, endpoint_id: str, inbox: Inbox) -> N
     arrived = inbox.next()
     assert (arrived.headers["x-two"], arrived.headers["authorization"]) == ("2", "Basic abc")
     assert "x-one" not in arrived.headers
+
+
+def test_send_an_example(svix: Driven, app_id: str, endpoint_id: str, inbox: Inbox) -> None:
+    inbox.subscribe(app_id)  # gets nothing of it
+    schema = {"type": "object", "examples": [{"amount": 1}, {"amount": 2}]}
+    svix.event_type.create(EventTypeIn(name="invoice.paid", description="Paid", schemas={"1": schema}))
+    wish = EventExampleIn(event_type="invoice.paid", example_index=1)
+    example = svix.endpoint.send_example(app_id, endpoint_id, wish)
+    assert (example.event_type, example.payload) == ("invoice.paid", {"amount": 2})
+    arrived = inbox.next()
+    assert (arrived.headers["svix-id"], arrived.body, inbox.is_empty()) == (example.id, b'{"amount":2}', True)
+    assert svix.endpoint.send_example(app_id, endpoint_id, EventExampleIn(event_type="svix.ping")).payload == {
+        "success": True
+    }
 
 
 def test_validation_errors_reach_the_client(svix: Driven, app_id: str) -> None:

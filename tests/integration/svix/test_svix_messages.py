@@ -13,6 +13,7 @@ from svix.api import (
     MessageGetOptions,
     MessageIn,
     MessageListOptions,
+    MessagePrecheckIn,
 )
 from svix.api.message import message_in_raw
 from svix.exceptions import HttpError, HTTPValidationError
@@ -51,6 +52,13 @@ def test_only_what_an_endpoint_wants(svix: Driven, app_id: str, inbox: Inbox) ->
     send(svix, app_id, event_type="order.paid", channels=["us"])
     wanted = send(svix, app_id, event_type="order.paid", channels=["eu", "us"])
     assert (inbox.next().headers["svix-id"], inbox.is_empty()) == (wanted.id, True)
+
+
+def test_ask_before_sending(svix: Driven, app_id: str, inbox: Inbox) -> None:
+    inbox.subscribe(app_id, event_types=["order.*"], channels=["eu"])
+    wanted = MessagePrecheckIn(event_type="order.paid", channels=["eu"])
+    unwanted = MessagePrecheckIn(event_type="order.paid", channels=["us"])
+    assert [svix.message.precheck(app_id, wish).active for wish in (wanted, unwanted)] == [True, False]
 
 
 def test_list_newest_first_and_filtered(svix: Driven, app_id: str) -> None:

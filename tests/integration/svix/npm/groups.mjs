@@ -64,6 +64,10 @@ async function endpoint({ svix, inbox, isCurrent }) {
   const arrived = await inbox.next();
   assert.deepEqual([arrived.headers["x-two"], arrived.headers.authorization], ["2", "Basic abc"]);
 
+  const example = await svix.endpoint.sendExample(appId, "main", { eventType: "svix.ping" });
+  assert.deepEqual(example.payload, { success: true });
+  assert.equal((await inbox.next()).headers["svix-id"], example.id);
+
   await refused(422, () => svix.endpoint.create(appId, { url: "ftp://example.com" }));
   await svix.endpoint.delete(appId, "main");
   await refused(404, () => svix.endpoint.get(appId, "main"));
@@ -72,6 +76,9 @@ async function endpoint({ svix, inbox, isCurrent }) {
 async function message({ svix, inbox, isCurrent }) {
   const { id: appId } = await svix.application.create({ name: "Customer", uid: "customer" });
   await inbox.subscribe(appId);
+  if (isCurrent) {
+    assert.deepEqual(await svix.message.precheck(appId, { eventType: "invoice.paid" }), { active: true });
+  }
   const event = { eventType: "invoice.paid", eventId: "evt-1", channels: ["eu"], payload: { amount: 12 } };
   const created = await svix.message.create("customer", event);
   const arrived = await inbox.next();
