@@ -104,7 +104,10 @@ def walk_event_types(client: Svix) -> None:
 
 
 def walk_messages(client: Svix, app_id: str, endpoint_id: str, receiver: Receiver) -> None:
-    assert json.loads(receiver.next().body) == {"success": True}
+    example = receiver.next()
+    assert json.loads(example.body) == {"success": True}
+    example_id = example.headers["svix-id"]
+    wait_for(lambda: client.message_attempt.list_by_msg(app_id, example_id).data)
     created = client.message.create(app_id, MessageIn(event_type="a.b", event_id="evt", payload={"n": 1}))
     arrived = receiver.next()
     Webhook(client.endpoint.get_secret(app_id, endpoint_id).key).verify(arrived.body, arrived.headers)
@@ -120,6 +123,9 @@ def walk_messages(client: Svix, app_id: str, endpoint_id: str, receiver: Receive
     assert len(client.message_attempt.list_by_endpoint(app_id, endpoint_id, wish).data) == 1
     destinations = client.message_attempt.list_attempted_destinations(app_id, created.id).data
     assert [found.id for found in destinations] == [endpoint_id]
+    messages = client.message_attempt.list_attempted_messages(app_id, endpoint_id).data
+    assert [found.id for found in messages] == [created.id, example_id]
+    assert client.endpoint.get_stats(app_id, endpoint_id).success == 2
     client.message_attempt.resend(app_id, created.id, endpoint_id)
     assert receiver.next().headers["svix-id"] == created.id
     client.message_attempt.expunge_content(app_id, created.id, attempts[0].id)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from svix.api import MessageAttemptListByEndpointOptions, MessageAttemptListByMsgOptions, MessageIn
+from svix.api import (
+    MessageAttemptListAttemptedMessagesOptions,
+    MessageAttemptListByEndpointOptions,
+    MessageAttemptListByMsgOptions,
+    MessageIn,
+)
+from svix.models import MessageStatus
 
 from integration.svix.driven import Driven, Inbox, wait_for
 
@@ -48,6 +54,35 @@ def test_lists_and_single_one(svix: Driven, app_id: str, inbox: Inbox) -> None:
 
     destinations = svix.message_attempt.list_attempted_destinations(app_id, message.id)
     assert [(found.id, found.status, found.status_text) for found in destinations.data] == [(endpoint.id, 0, "success")]
+
+
+def test_messages_of_an_endpoint(svix: Driven, app_id: str, inbox: Inbox) -> None:
+    endpoint = inbox.subscribe(app_id, uid="main")
+    tagged = MessageIn(event_type="invoice.paid", payload={"amount": 1}, tags=["red"])
+    sent = [svix.message.create(app_id, message).id for message in (MESSAGE, tagged)]
+    for message_id in sent:
+        inbox.next()
+        recorded(svix, app_id, message_id, 1)
+
+    def found(**options: Any) -> list[Any]:
+        chosen = MessageAttemptListAttemptedMessagesOptions(**options)
+        return svix.message_attempt.list_attempted_messages(app_id, "main", chosen).data
+
+    everything = found(with_content=True)
+    assert [(one.id, one.status, one.status_text) for one in everything] == [
+        (sent[1], MessageStatus.SUCCESS, "success"),
+        (sent[0], MessageStatus.SUCCESS, "success"),
+    ]
+    assert (everything[0].payload, everything[0].tags, everything[1].event_id) == ({"amount": 1}, ["red"], "evt")
+    assert found()[0].payload == {}
+    assert [one.id for one in found(tag="red", status=MessageStatus.SUCCESS)] == [sent[1]]
+    assert [one.id for one in found(channel="eu", event_types=["invoice.paid"])] == [sent[0]]
+    assert found(status=MessageStatus.FAIL) == []
+    first = svix.message_attempt.list_attempted_messages(
+        app_id, endpoint.id, MessageAttemptListAttemptedMessagesOptions(limit=1)
+    )
+    assert (first.data[0].id, first.done) == (sent[1], False)
+    assert [one.id for one in found(limit=1, iterator=first.iterator)] == [sent[0]]
 
 
 def test_resend(svix: Driven, app_id: str, inbox: Inbox) -> None:

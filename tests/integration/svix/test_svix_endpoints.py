@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from svix.api import (
+    EndpointGetStatsOptions,
     EndpointHeadersIn,
     EndpointHeadersPatchIn,
     EndpointIn,
@@ -19,7 +22,7 @@ from svix.exceptions import HttpError, HTTPValidationError
 from svix.models import Ordering
 from svix.webhooks import Webhook
 
-from integration.svix.driven import Driven, Inbox
+from integration.svix.driven import Driven, Inbox, wait_for
 from support.server import Receiver
 
 MESSAGE = MessageIn(event_type="invoice.paid", payload={"amount": 12})
@@ -126,6 +129,22 @@ def test_headers(svix: Driven, app_id: str, endpoint_id: str, inbox: Inbox) -> N
     arrived = inbox.next()
     assert (arrived.headers["x-two"], arrived.headers["authorization"]) == ("2", "Basic abc")
     assert "x-one" not in arrived.headers
+
+
+def test_how_deliveries_and_attempts_came_out(svix: Driven, app_id: str, inbox: Inbox) -> None:
+    good, bad = inbox.subscribe(app_id), inbox.subscribe(app_id, status=500)
+    svix.message.create(app_id, MESSAGE)
+    for _ in range(4):  # one that is taken, three that are not
+        inbox.next()
+    since = datetime.now(UTC) - timedelta(hours=1)
+
+    def stats(endpoint_id: str) -> tuple[int, ...]:
+        found = svix.endpoint.get_stats(app_id, endpoint_id, EndpointGetStatsOptions(since=since))
+        return (found.success, found.fail, found.pending, found.sending, found.canceled)
+
+    wait_for(lambda: (stats(good.id), stats(bad.id)), lambda found: found == ((1, 0, 0, 0, 0), (0, 1, 0, 0, 0)))
+    attempts = svix.endpoint.get_attempt_stats(app_id, bad.id)
+    assert (attempts.success, attempts.fail, attempts.canceled) == (0, 3, 0)
 
 
 def test_send_an_example(svix: Driven, app_id: str, endpoint_id: str, inbox: Inbox) -> None:

@@ -120,6 +120,9 @@ async function messageAttempt({ svix, inbox }) {
   assert.deepEqual(idsOf(byEndpoint), [attempt.id]);
   assert.equal(byEndpoint.data[0].msg.id, sent.id);
   assert.deepEqual(idsOf(await svix.messageAttempt.listByEndpoint(appId, endpointId, { status: 2 })), []);
+  const messages = await svix.messageAttempt.listAttemptedMessages(appId, endpointId, { status: 0, withContent: true });
+  assert.deepEqual(messages.data.map((found) => [found.id, found.status, found.payload]), [[sent.id, 0, { n: 1 }]]);
+  assert.equal((await svix.endpoint.getStats(appId, endpointId, { since: ago(HOUR_MS) })).success, 1);
   const destinations = await svix.messageAttempt.listAttemptedDestinations(appId, sent.id);
   assert.deepEqual(destinations.data.map((found) => [found.id, found.status]), [[endpointId, 0]]);
   await svix.messageAttempt.resend(appId, sent.id, endpointId);

@@ -121,7 +121,12 @@ async def rotate_secret(
     return SecretOut(key=public_form(endpoint.secrets[0].key))
 
 
-@router.post("/{endpoint_id}/send-example", operation_id="v1.endpoint.send-example", response_model=MessageOut)
+@router.post(
+    "/{endpoint_id}/send-example",
+    status_code=status.HTTP_202_ACCEPTED,
+    operation_id="v1.endpoint.send-example",
+    response_model=MessageOut,
+)
 async def send_example(
     runtime: RuntimeDep, caller: Caller, scope: Scope, endpoint_id: str, body: EventExampleIn
 ) -> Response:
@@ -129,7 +134,8 @@ async def send_example(
     require_accepting(runtime)
     form = ExampleForm(body.event_type, body.example_index, body.payload)
     message = await runtime.examples.send(caller, scope, endpoint_id, form)
-    return Response(write_message(message, with_content=True), media_type="application/json")
+    content = write_message(message, with_content=True)
+    return Response(content, status.HTTP_202_ACCEPTED, media_type="application/json")
 
 
 @router.get("/{endpoint_id}/headers", operation_id="v1.endpoint.get-headers")
