@@ -64,6 +64,7 @@ ACCESS: Final[Mapping[str, Needs | Capability]] = MappingProxyType(
         # event types and settings
         "v1.event-type.list": _SEE,
         "v1.event-type.create": Needs.ORGANIZATION,
+        "v1.event-type.import-openapi": Needs.ORGANIZATION,
         "v1.event-type.get": _SEE,
         "v1.event-type.update": Needs.ORGANIZATION,
         "v1.event-type.patch": Needs.ORGANIZATION,

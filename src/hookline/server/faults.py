@@ -18,6 +18,7 @@ from hookline.engine import EngineError, OverloadedError, StoppingError, Unknown
 from hookline.errors import HooklineError
 from hookline.services import (
     AuthenticationError,
+    BadRequestError,
     ConflictError,
     ForbiddenError,
     InProgressError,
@@ -71,7 +72,7 @@ def explain(error: HooklineError) -> Fault:
             return Fault(409, "conflict", text)
         case InProgressError():
             return Fault(409, code, text, RETRY_SOON)
-        case LimitReachedError() | PayloadGoneError():
+        case LimitReachedError() | PayloadGoneError() | BadRequestError():
             return Fault(400, code, text)
         case PayloadTooLargeError():
             return Fault(413, code, text)

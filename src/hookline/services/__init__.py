@@ -14,6 +14,7 @@ from hookline.services.endpoint_form import EndpointForm, PolicyForm
 from hookline.services.endpoints import SENSITIVE_HEADERS, Endpoints
 from hookline.services.errors import (
     AuthenticationError,
+    BadRequestError,
     ConflictError,
     EventTypeExistsError,
     ForbiddenError,
@@ -27,7 +28,8 @@ from hookline.services.errors import (
     Problem,
     ServiceError,
 )
-from hookline.services.event_types import EventTypeForm, EventTypes
+from hookline.services.event_type_form import EventTypeForm
+from hookline.services.event_types import EventTypes, ImportedType
 from hookline.services.examples import ExampleForm, Examples
 from hookline.services.idempotency import Idempotency
 from hookline.services.keys import Keys, NewKey
@@ -48,6 +50,7 @@ __all__ = [
     "Attempts",
     "AuthForm",
     "AuthenticationError",
+    "BadRequestError",
     "Capability",
     "Checks",
     "ChecksCache",
@@ -63,6 +66,7 @@ __all__ = [
     "ForbiddenError",
     "Grant",
     "Idempotency",
+    "ImportedType",
     "InProgressError",
     "InvalidError",
     "Keys",

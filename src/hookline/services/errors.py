@@ -71,6 +71,12 @@ class InProgressError(ServiceError):
         super().__init__(message)
 
 
+class BadRequestError(ServiceError):
+    """What was asked for makes no sense as a whole, though each part of it would."""
+
+    code = "generic_error"
+
+
 class PayloadTooLargeError(ServiceError):
     """More bytes than the operator lets in."""
 

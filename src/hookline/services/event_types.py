@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -9,7 +10,17 @@ import msgspec
 
 from hookline.clock import Clock
 from hookline.model import EventType
-from hookline.services.errors import ConflictError, EventTypeExistsError, LimitReachedError, NotFoundError
+from hookline.services import openapi_import
+from hookline.services.errors import (
+    BadRequestError,
+    ConflictError,
+    EventTypeExistsError,
+    InvalidError,
+    LimitReachedError,
+    NotFoundError,
+    Problem,
+)
+from hookline.services.event_type_form import EventTypeForm
 from hookline.services.principal import Principal
 from hookline.services.schemas import check_schemas
 from hookline.services.validation import Findings, check_description, check_flags, check_group_name, is_event_type
@@ -20,24 +31,15 @@ from hookline.store.scope import OrgScope
 
 MAX_TRIES: Final = 20  # of a change that others interrupt
 MAX_EVENT_TYPES: Final = 10_000
+LIST_CHUNK: Final = 250
 MAX_CATALOG_BYTES: Final = 16 * 1_048_576  # of all schemas: every node may hold them in memory
 
 
-class EventTypeForm(msgspec.Struct, frozen=True):
-    """What a caller says about an event type, but for its name. No schemas and no flags are None."""
+class ImportedType(msgspec.Struct, frozen=True):
+    """An event type that an import changes, or would change."""
 
-    description: str
-    archived: bool = False
-    deprecated: bool = False
-    schemas: Mapping[str, Any] | None = None
-    feature_flags: tuple[str, ...] | None = None
-    group_name: str | None = None
-
-    @classmethod
-    def of(cls, event_type: EventType) -> EventTypeForm:
-        """The form that says what is already so: the base of a partial update."""
-        t = event_type
-        return cls(t.description, t.archived, t.deprecated, t.schemas, t.feature_flags, t.group_name)
+    name: str
+    form: EventTypeForm
 
 
 class EventTypes:
@@ -106,22 +108,16 @@ class EventTypes:
     async def put_all(
         self, principal: Principal, forms: Mapping[str, EventTypeForm], *, archive_others: bool
     ) -> list[EventType]:
-        """Replace or create all of them, or none; archive what is not among them, if asked.
+        """Replace or create all of them, which were checked, or none; archive what is not among them, if asked.
 
         Raises:
             ForbiddenError, InvalidError, LimitReachedError: as `create` says.
         """
         scope = principal.require_organization()
-        self.check_all(forms)
         await self._require_room(scope, forms)
         made = [self._made(scope, name, form) for name, form in forms.items()]
         archive_at_ms = self._clock.now_ms() if archive_others else None
         return await self._store.put_event_types(scope, made, archive_others_at_ms=archive_at_ms)
-
-    def check_all(self, forms: Mapping[str, EventTypeForm]) -> None:
-        """Raises InvalidError when one of them breaks a rule."""
-        for name, form in forms.items():
-            _check(form, name)
 
     async def update(
         self, principal: Principal, name: str, fill_form: Callable[[EventType], EventTypeForm]
@@ -166,6 +162,50 @@ class EventTypes:
         if not found:
             raise NotFoundError
 
+    async def import_openapi(
+        self,
+        principal: Principal,
+        spec: Mapping[str, Any] | None,
+        spec_raw: str | None,
+        *,
+        dry_run: bool = False,
+        replace_all: bool = False,
+    ) -> list[ImportedType]:
+        """Make an event type of each webhook that an OpenAPI document describes: new ones, and those that differ, which
+        keep their flags and group. With `replace_all` all others are archived. Returns what differs.
+
+        Raises:
+            ForbiddenError: the caller is one application only.
+            BadRequestError: not one document, but none or two.
+            InvalidError: the document cannot be read, or a type in it breaks a rule.
+            LimitReachedError: there are too many, or their schemas take too much.
+        """
+        scope = principal.require_organization()
+        if (spec is None) == (spec_raw is None):
+            raise BadRequestError("Give the document either as `spec` or as `specRaw`.")
+        forms = await asyncio.to_thread(_read_forms, spec, spec_raw)
+        existing = {row.name: row for row in await self._list_all(scope)}
+        forms = {name: openapi_import.updated(form, existing.get(name)) for name, form in forms.items()}
+        await asyncio.to_thread(_check_imported, forms)
+        changed = [
+            ImportedType(name, form)
+            for name, form in forms.items()
+            if name not in existing or EventTypeForm.of(existing[name]) != form
+        ]
+        if not dry_run and (changed or replace_all):
+            put = forms if replace_all else {one.name: one.form for one in changed}
+            await self.put_all(principal, put, archive_others=replace_all)
+        return changed
+
+    async def _list_all(self, scope: OrgScope) -> list[EventType]:
+        found: list[EventType] = []
+        while True:
+            page = Page(LIST_CHUNK, after=found[-1].name if found else None, ascending=True)
+            rows = await self._store.list_event_types(scope, page, EventTypeFilter(with_archived=True))
+            found += rows.rows
+            if rows.done:
+                return found
+
     async def _require_room(self, scope: OrgScope, forms: Mapping[str, EventTypeForm]) -> None:
         """Failure policy: open by a little. Two who ask at once may both get in; the bound is for memory, not exact."""
         count, size = await self._store.measure_event_types(scope, besides=list(forms))
@@ -193,6 +233,24 @@ class EventTypes:
             created_at_ms=now_ms,
             updated_at_ms=now_ms,
         )
+
+
+def _read_forms(spec: Mapping[str, Any] | None, spec_raw: str | None) -> dict[str, EventTypeForm]:
+    return openapi_import.list_webhooks(openapi_import.read_document(spec_raw or "") if spec is None else spec)
+
+
+def _check_imported(forms: Mapping[str, EventTypeForm]) -> None:
+    """Raises InvalidError with what is wrong in the first type that breaks a rule, by its place in the document."""
+    for name, form in forms.items():
+        try:
+            _check(form, name)
+        except InvalidError as error:
+            raise InvalidError(
+                [
+                    Problem(("spec",), problem.message, problem.kind, path=("webhooks", name, *problem.path))
+                    for problem in error.problems
+                ]
+            ) from error
 
 
 def _is_provider(principal: Principal) -> bool:

@@ -177,3 +177,25 @@ def test_names_in_paths_that_nothing_has(tenant: Tenant, name: str) -> None:
     ):
         assert answer.status_code == 404
     assert put(tenant, name).status_code in {404, 422}
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ({"spec": {}}, ["spec"]),
+        ({"spec": {"webhooks": {"a b": {"post": {}}}}}, ["spec", "webhooks", "a b"]),
+        ({"specRaw": "a: &x 1\nb: *x"}, ["spec"]),
+        ({"spec": []}, ["spec"]),
+    ],
+)
+def test_imports_that_are_refused_with_their_place(tenant: Tenant, body: Any, place: list[Any]) -> None:
+    assert problems(tenant.http.post("/event-type/import/openapi", json=body)) == [["body", *place]]
+
+
+def test_an_import_follows_nothing_out_of_the_document(tenant: Tenant) -> None:
+    for reference in ("http://127.0.0.1:1/x", "file:///etc/passwd"):
+        content = {"application/json": {"schema": {"properties": {"a": {"$ref": reference}}}}}
+        spec = {"webhooks": {"good": {"post": {}}, "a": {"post": {"requestBody": {"content": content}}}}}
+        answer = tenant.http.post("/event-type/import/openapi", json={"spec": spec, "replaceAll": True})
+        assert problems(answer) == [["body", "spec", "webhooks", "a", "1", "properties", "a", "$ref"]]
+    assert tenant.http.get("/event-type").json()["data"] == [], "all of it, or nothing"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from svix.api import (
     ApplicationIn,
     EndpointIn,
     EventExampleIn,
     EventTypeDeleteOptions,
+    EventTypeImportOpenApiIn,
     EventTypeIn,
     EventTypeListOptions,
     EventTypePatch,
@@ -142,3 +145,70 @@ def test_examples_and_precheck(tenant: Tenant, receiver: Receiver) -> None:
     Webhook(secret).verify(arrived.body, arrived.headers)
     assert arrived.body == b'{"success":true}'
     assert arrived.headers["svix-id"] == sent.id
+
+
+SPEC = {
+    "openapi": "3.1.0",
+    "info": {"title": "Shop", "version": "1"},
+    "webhooks": {
+        "order.paid": {
+            "post": {
+                "description": "Somebody paid",
+                "requestBody": {
+                    "content": {
+                        "application/json": {
+                            "schema": {"$ref": "#/components/schemas/Order"},
+                            "example": {"id": "o1", "lines": []},
+                        }
+                    }
+                },
+            }
+        },
+        "order.lost": {"post": {"summary": "Nobody paid", "deprecated": True}},
+    },
+    "components": {
+        "schemas": {
+            "Order": {
+                "type": "object",
+                "required": ["id"],
+                "properties": {
+                    "id": {"type": "string"},
+                    "lines": {"type": "array", "items": {"$ref": "#/components/schemas/Line"}},
+                },
+            },
+            "Line": {"type": "object", "properties": {"order": {"$ref": "#/components/schemas/Order"}}},
+        }
+    },
+}
+
+
+def test_importing_webhooks_of_an_openapi_document(tenant: Tenant) -> None:
+    types = tenant.svix.event_type
+    types.create(EventTypeIn(name="old", description="not in the document"))
+    types.create(EventTypeIn(name="order.lost", description="", feature_flags=["beta"], group_name="order"))
+    types.delete("order.lost")
+
+    planned = types.import_openapi(EventTypeImportOpenApiIn(spec=SPEC, dry_run=True)).data
+    assert planned.modified == ["order.paid", "order.lost"]
+    assert [one.name for one in planned.to_modify] == planned.modified
+    assert [row.name for row in types.list().data] == ["old"], "nothing was changed"
+
+    done = types.import_openapi(EventTypeImportOpenApiIn(spec=SPEC)).data
+    assert (done.modified, done.to_modify) == (planned.modified, None)
+    paid, lost = types.get("order.paid"), types.get("order.lost")
+    assert (paid.description, paid.deprecated) == ("Somebody paid", False)
+    assert paid.schemas["1"]["properties"]["lines"]["items"] == {"$ref": "#/definitions/Line"}
+    assert paid.schemas["1"]["definitions"]["Line"]["properties"]["order"] == {"$ref": "#/definitions/Order"}
+    assert paid.schemas["1"]["examples"] == [{"id": "o1", "lines": []}]
+    assert (lost.description, lost.deprecated, lost.archived) == ("Nobody paid", True, False)
+    assert (lost.feature_flags, lost.group_name) == (["beta"], "order"), "what the document does not say stays"
+
+    assert types.import_openapi(EventTypeImportOpenApiIn(spec_raw=json.dumps(SPEC))).data.modified == []
+    assert not types.get("old").archived
+    types.import_openapi(EventTypeImportOpenApiIn(spec=SPEC, replace_all=True))
+    assert types.get("old").archived
+
+    for neither_or_both in (EventTypeImportOpenApiIn(), EventTypeImportOpenApiIn(spec=SPEC, spec_raw="{}")):
+        with pytest.raises(HttpError) as error:
+            types.import_openapi(neither_or_both)
+        assert refused(error) == (400, "generic_error")

@@ -12,13 +12,17 @@ from hookline.server.surfaces.svix.paging import DEFAULT_LIMIT, Iterator, Limit,
 from hookline.server.surfaces.svix.rendering import render_event_type
 from hookline.server.surfaces.svix.shapes import (
     EventTypeFields,
+    EventTypeImportData,
+    EventTypeImported,
+    EventTypeImportIn,
+    EventTypeImportOut,
     EventTypeIn,
     EventTypeOut,
     EventTypePatch,
     EventTypeUpdate,
     ListOut,
 )
-from hookline.services import EventTypeForm
+from hookline.services import EventTypeForm, ImportedType
 from hookline.services.errors import invalid
 
 router = APIRouter(prefix="/event-type", tags=["Event Type"], route_class=AuthenticatedRoute, dependencies=[BEARER])
@@ -59,6 +63,31 @@ async def create_event_type(
     event_type = await runtime.event_types.create(caller, body.name, read_event_type(body))
     response.headers["location"] = runtime.link(f"/api/v1/event-type/{event_type.name}")
     return render_event_type(event_type)
+
+
+@router.post("/import/openapi", operation_id="v1.event-type.import-openapi")
+async def import_openapi(runtime: RuntimeDep, caller: Organization, body: EventTypeImportIn) -> EventTypeImportOut:
+    """Make an event type of each webhook that an OpenAPI document describes."""
+    dry_run = bool(body.dry_run)
+    changed = await runtime.event_types.import_openapi(
+        caller, body.spec, body.spec_raw, dry_run=dry_run, replace_all=bool(body.replace_all)
+    )
+    data = EventTypeImportData(modified=[one.name for one in changed])
+    if dry_run:
+        data.to_modify = [_render_imported(one) for one in changed]
+    return EventTypeImportOut(data=data)
+
+
+def _render_imported(imported: ImportedType) -> EventTypeImported:
+    form = imported.form
+    return EventTypeImported(
+        name=imported.name,
+        description=form.description,
+        deprecated=form.deprecated,
+        schemas=None if form.schemas is None else dict(form.schemas),
+        feature_flags=None if form.feature_flags is None else list(form.feature_flags),
+        group_name=form.group_name,
+    )
 
 
 @router.get("/{event_type_name}", operation_id="v1.event-type.get")

@@ -124,6 +124,28 @@ EXAMPLES: Final[Mapping[str, Any]] = MappingProxyType(
         "MessagePrecheckOut": {"active": True},
         "EventTypeIn": _event_type,
         "EventTypeUpdate": {"description": "An invoice was paid in full."},
+        "EventTypeImportIn": {
+            "spec": {
+                "openapi": "3.1.0",
+                "webhooks": {"invoice.paid": {"post": {"description": "An invoice was paid"}}},
+            },
+            "dryRun": True,
+        },
+        "EventTypeImportOut": {
+            "data": {
+                "modified": ["invoice.paid"],
+                "to_modify": [
+                    {
+                        "name": "invoice.paid",
+                        "description": "An invoice was paid",
+                        "deprecated": False,
+                        "schemas": None,
+                        "featureFlags": None,
+                        "groupName": None,
+                    }
+                ],
+            }
+        },
         "EventTypePatch": {"deprecated": True},
         "EventTypeOut": {
             **_event_type,

@@ -317,3 +317,34 @@ class MessagePrecheckIn(Shape):
 
 class MessagePrecheckOut(Shape):
     active: Annotated[bool, Field(description="Whether any endpoint would get such a message.")]
+
+
+class EventTypeImportIn(Shape):
+    """An OpenAPI document, either as JSON or as a text of JSON or YAML."""
+
+    spec: dict[str, Any] | None = None
+    spec_raw: str | None = None
+    dry_run: Annotated[bool | None, Field(description="Only say what would change.")] = None
+    replace_all: Annotated[bool | None, Field(description="Archive all types that are not in the document.")] = None
+
+
+class EventTypeImported(Shape):
+    """An event type as an import leaves it."""
+
+    name: str
+    description: str
+    deprecated: bool
+    schemas: dict[str, Any] | None
+    feature_flags: list[str] | None
+    group_name: str | None
+
+
+class EventTypeImportData(Shape):
+    """`modified` names what changed, or would have changed; `to_modify` has more of it, when nothing was changed."""
+
+    modified: list[str]
+    to_modify: Annotated[list[EventTypeImported] | None, Field(alias="to_modify")] = None
+
+
+class EventTypeImportOut(Shape):
+    data: EventTypeImportData
