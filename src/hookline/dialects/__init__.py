@@ -14,15 +14,19 @@ from hookline.dialects.policies import effective_policy
 from hookline.dialects.preparing import prepare_endpoint
 from hookline.dialects.protocol import AttemptContext, Dialect, OutgoingRequest, Prepared, SecretForm
 from hookline.dialects.registry import DIALECTS, get_dialect
+from hookline.dialects.transform import BudgetSpentError, Transform, TransformError
 
 __all__ = [
     "DIALECTS",
     "AttemptContext",
+    "BudgetSpentError",
     "Dialect",
     "DialectError",
     "OutgoingRequest",
     "Prepared",
     "SecretForm",
+    "Transform",
+    "TransformError",
     "effective_policy",
     "get_dialect",
     "prepare_endpoint",

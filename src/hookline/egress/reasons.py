@@ -34,6 +34,7 @@ class Reason(enum.StrEnum):
     RESPONSE_TOO_LARGE = "response_too_large"
     HTTP_STATUS = "http_status"
     OAUTH_TOKEN_FAILED = "oauth_token_failed"  # noqa: S105  (no secret)
+    TRANSFORM_FAILED = "transform_failed"
     LEASE_LOST = "lease_lost"
     CANCELED = "canceled"
 
@@ -63,6 +64,7 @@ SENTENCES: Final = MappingProxyType(
         Reason.RESPONSE_TOO_LARGE: "The answer's headers or framing are too large. Answer briefly; a status is enough.",
         Reason.HTTP_STATUS: "The server answered with a status that does not mean success.",
         Reason.OAUTH_TOKEN_FAILED: "No access token could be had for this endpoint. Check its auth.",
+        Reason.TRANSFORM_FAILED: "The endpoint's transform has no result for this payload. Correct it, then resend.",
         Reason.LEASE_LOST: "The request was cut because its node may no longer deliver. Another node takes over.",
         Reason.CANCELED: "The request was canceled before an answer came.",
     }

@@ -374,6 +374,10 @@ class Dispatcher:
         for lane in self.lanes.values():
             self.flush(lane)
 
+    def close(self) -> None:
+        """After the last request."""
+        self._errands.close()
+
     async def wait_idle(self, timeout_s: float) -> bool:
         """Wait until nothing is in flight; False when time ran out."""
         try:

@@ -168,6 +168,7 @@ class Engine:
             log.warning("cut at the end of the grace", extra={"action": "cut", "requests": self.dispatcher.in_flight})
             self.transport.abort_all(Reason.CANCELED)
             await self.dispatcher.wait_idle(1.0)
+        self.dispatcher.close()
         await self.committer.stop()
         await self.heartbeat.stop()
         try:

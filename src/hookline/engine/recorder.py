@@ -39,6 +39,7 @@ from hookline.model.policy import ONE_ATTEMPT, Random
 from hookline.store.changes import DeliveryKey, Disable, Spill
 
 CUT_BY_US = frozenset({Reason.LEASE_LOST, Reason.CANCELED})
+NOT_THE_RECEIVERS = frozenset({Reason.TRANSFORM_FAILED.value})  # nobody asked it: its lane stays as it is
 CONTROL_HEADER = "webhook-delivery"
 _CONTROL_BYTES = CONTROL_HEADER.encode()
 BLOCKED = frozenset({Reason.BLOCKED_ADDRESS, Reason.BLOCKED_PORT, Reason.INVALID_URL})
@@ -64,7 +65,8 @@ class EngineRecorder:
             self.spill(delivery, now_ms)
             return True
         decision = decide(_policy_for(delivery, route), delivery.number, _answer_of(answer), now_ms, self._rng)
-        self._note_health(lane, decision, answer, now_ms)
+        if decision.reason not in NOT_THE_RECEIVERS:
+            self._note_health(lane, decision, answer, now_ms)
         self._stats.attempt_duration.observe(answer.duration_ms / 1000)
         attempt = self._attempt(delivery, route, answer, decision, now_ms)
         disable = None

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from hookline.dialects import Dialect, Prepared, effective_policy, get_dialect, prepare_endpoint
+from hookline.dialects import Dialect, Prepared, Transform, effective_policy, get_dialect, prepare_endpoint
 from hookline.egress import TlsOptions
 from hookline.engine.options import EngineOptions
 from hookline.model import (
@@ -43,7 +43,7 @@ MAX_TABLES = 20_000  # applications whose endpoints are kept in memory
 class Route:
     """One endpoint, ready to be sent to: filter compiled; signer and policy made when first needed."""
 
-    __slots__ = ("_options", "_policy", "_prepared", "dialect", "endpoint", "filter", "has_errand", "tls")
+    __slots__ = ("_options", "_policy", "_prepared", "_transform", "dialect", "endpoint", "filter", "has_errand", "tls")
 
     def __init__(self, endpoint: Endpoint, options: EngineOptions) -> None:
         self.endpoint = endpoint
@@ -54,7 +54,8 @@ class Route:
         self._policy: RetryPolicy | None = None
         plain = endpoint.extras is NO_EXTRAS
         self.tls: TlsOptions | None = None if plain else _tls_of(endpoint)
-        self.has_errand = not plain and isinstance(endpoint.extras.auth, OAuth2Auth)  # see `engine.errands`
+        self.has_errand = not plain and _has_errand(endpoint)
+        self._transform: Transform | None = None
 
     @property
     def enabled(self) -> bool:
@@ -68,6 +69,14 @@ class Route:
         return self._prepared
 
     @property
+    def transform(self) -> Transform | None:
+        """Raises TransformError when it cannot be used (another version wrote it)."""
+        extras = self.endpoint.extras
+        if self._transform is None and extras.transform is not None and extras.transform_enabled:
+            self._transform = Transform(extras.transform)
+        return self._transform
+
+    @property
     def policy(self) -> RetryPolicy:
         if self._policy is None:
             policy = effective_policy(self.dialect, self.endpoint, self._options.retry_schedule_s)
@@ -77,6 +86,12 @@ class Route:
                 timeout_s = self._options.request_timeout_s
             self._policy = msgspec.structs.replace(policy, retry_after_cap_s=cap_s, timeout_s=timeout_s)
         return self._policy
+
+
+def _has_errand(endpoint: Endpoint) -> bool:
+    """Whether something must be done before a request can be built: see `engine.errands`."""
+    extras = endpoint.extras
+    return isinstance(extras.auth, OAuth2Auth) or (extras.transform is not None and extras.transform_enabled)
 
 
 def _tls_of(endpoint: Endpoint) -> TlsOptions | None:

@@ -74,7 +74,8 @@ class Extras(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `filter` holds conditions on the payload (see `model.filters`). `order_key` is the dotted path to the member of the
     payload by which an ordered endpoint is ordered: messages with the same value go one at a time. `transform` is a
-    JMESPath expression whose result is sent instead of the payload. `ca_pem` are authorities to trust beside the usual.
+    JMESPath expression whose result is sent instead of the payload, while it is enabled. `ca_pem` are authorities to
+    trust beside the usual.
     """
 
     filter: Mapping[str, Any] | None = None
@@ -83,6 +84,7 @@ class Extras(msgspec.Struct, frozen=True, omit_defaults=True):
     auth: EndpointAuth | None = None
     client_certificate: ClientCertificate | None = None
     ca_pem: str | None = None
+    transform_enabled: bool = True
 
     def __repr__(self) -> str:  # filters and transforms may quote what is nobody else's business
         named = [name for name in self.__struct_fields__ if getattr(self, name) is not None]

@@ -8,6 +8,7 @@ Whoever calls it records and acts; nothing here waits, reads a clock or draws a 
     `webhook-delivery: abort-message`     -> aborted
     4xx under a policy that says so       -> aborted   (never 408 and 429)
     429, 502, 503, 504                    -> retry, and the endpoint's whole lane slows down
+    a failure that comes again every time -> aborted   (`HOPELESS`)
     anything else                         -> retry while the schedule has a step left, else exhausted
 """
 
@@ -21,6 +22,7 @@ import msgspec
 from hookline.model.retry_after import parse_retry_after
 
 GONE = 410
+HOPELESS = frozenset({"transform_failed"})  # the same payload has the same fault tomorrow
 SLOW_DOWN_STATUSES = frozenset({429, 502, 503, 504})
 ALWAYS_RETRIED_CLIENT_ERRORS = frozenset({408, 429})
 LONGEST_SLOW_DOWN_S = 60.0  # without a Retry-After, a lane is never held longer than this
@@ -102,7 +104,7 @@ def decide(policy: RetryPolicy, attempt_number: int, answer: Answer, now_ms: int
         return Decision(Verdict.ABORTED, "gone" if answer.status == GONE else "disabled_by_receiver", effect=effect)
     if answer.control == "abort-message":
         return Decision(Verdict.ABORTED, "aborted_by_receiver")
-    if _is_final(policy, answer.status):
+    if reason in HOPELESS or _is_final(policy, answer.status):
         return Decision(Verdict.ABORTED, reason)
 
     slows = answer.status in SLOW_DOWN_STATUSES

@@ -61,6 +61,8 @@ ACCESS: Final[Mapping[str, Needs | Capability]] = MappingProxyType(
         "v1.endpoint.send-example": _TRY,
         "v1.endpoint.get-stats": _SEE,
         "v1.endpoint.get-attempt-stats": _SEE,
+        "v1.endpoint.transformation-get": _SEE,
+        "v1.endpoint.patch-transformation": Capability.MANAGE_TRANSFORMATIONS,
         # event types and settings
         "v1.event-type.list": _SEE,
         "v1.event-type.create": Needs.ORGANIZATION,

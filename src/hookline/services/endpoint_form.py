@@ -11,7 +11,15 @@ from typing import Any, Final
 
 import msgspec
 
-from hookline.dialects import DIALECTS, DialectError, effective_policy, get_dialect, prepare_endpoint
+from hookline.dialects import (
+    DIALECTS,
+    DialectError,
+    Transform,
+    TransformError,
+    effective_policy,
+    get_dialect,
+    prepare_endpoint,
+)
 from hookline.egress import EgressPolicy, HeaderRefused, UrlRefused, check_custom_headers, parse_url
 from hookline.model import (
     NO_EXTRAS,
@@ -80,6 +88,8 @@ class EndpointForm(msgspec.Struct, frozen=True):
     auth: AuthForm | EndpointAuth | None = None
     client_certificate: ClientCertificate | None = None
     ca_pem: str | None = None
+    transform: str | None = None
+    transform_enabled: bool = True
 
     @classmethod
     def of(cls, endpoint: Endpoint) -> EndpointForm:
@@ -104,6 +114,8 @@ class EndpointForm(msgspec.Struct, frozen=True):
             auth=endpoint.extras.auth,
             client_certificate=endpoint.extras.client_certificate,
             ca_pem=endpoint.extras.ca_pem,
+            transform=endpoint.extras.transform,
+            transform_enabled=endpoint.extras.transform_enabled,
         )
 
     def __repr__(self) -> str:
@@ -143,6 +155,8 @@ def check_form(form: EndpointForm, egress: EgressPolicy, now_ms: int, kept: Extr
     if form.filter is not None:
         _check_filter(form.filter, findings)
     _check_credentials(form, kept, egress, now_ms, findings)
+    if form.transform is not None and form.transform != kept.transform:
+        _check_transform(form.transform, findings)
     findings.finish()
 
 
@@ -155,6 +169,13 @@ def _check_credentials(form: EndpointForm, kept: Extras, egress: EgressPolicy, n
         check_authorities(form.ca_pem, now_ms, findings)
 
 
+def _check_transform(expression: str, findings: Findings) -> None:
+    try:
+        Transform(expression)
+    except TransformError as error:
+        findings.add("transform", error.message, error.code)
+
+
 def fill_extras(kept: Extras, form: EndpointForm, egress: EgressPolicy) -> Extras:
     """The wishes of an endpoint after a form that passed `check_form`."""
     return msgspec.structs.replace(
@@ -163,6 +184,8 @@ def fill_extras(kept: Extras, form: EndpointForm, egress: EgressPolicy) -> Extra
         auth=resolve_auth(form.auth, kept.auth, egress, Findings()),
         client_certificate=form.client_certificate,
         ca_pem=form.ca_pem,
+        transform=form.transform,
+        transform_enabled=form.transform_enabled or form.transform is None,
     )
 
 

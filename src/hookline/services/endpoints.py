@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from hookline.clock import Clock
-from hookline.dialects import SecretForm, get_dialect
+from hookline.dialects import SecretForm, Transform, TransformError, get_dialect
 from hookline.egress import EgressPolicy
 from hookline.model import Endpoint, EndpointSecret, EndpointStatus, ids
 from hookline.services.checks import Checks, ChecksCache
@@ -21,7 +21,7 @@ from hookline.services.endpoint_form import (
     fill_extras,
     merge_policy,
 )
-from hookline.services.errors import ConflictError, InvalidError, NotFoundError
+from hookline.services.errors import ConflictError, InvalidError, NotFoundError, invalid
 from hookline.services.secrets import DEFAULT_GRACE_S, RANDOM_BYTES, generate_secret, read_secret, rotate_secrets
 from hookline.services.validation import may_be_name, unique
 from hookline.store.errors import ChangedMeanwhileError
@@ -179,6 +179,36 @@ class Endpoints:
             changed = msgspec.structs.replace(endpoint, headers=dict(headers))
             check_prepared(changed)
             return changed
+
+        return await self._change(scope, id_or_uid, change)
+
+    async def set_transform(
+        self,
+        scope: AppScope,
+        id_or_uid: str,
+        *,
+        code: str | msgspec.UnsetType | None = msgspec.UNSET,
+        enabled: bool | None = None,
+    ) -> Endpoint:
+        """Set what is sent instead of the payload, switch it on or off, or (None) send the payload again.
+
+        Raises:
+            NotFoundError: there is no such endpoint.
+            InvalidError: it is no JMESPath expression.
+        """
+        if isinstance(code, str):
+            try:
+                Transform(code)
+            except TransformError as error:
+                message = f"{error.message} Transformations are JMESPath expressions here, not JavaScript."
+                raise invalid("code", message, error.code) from None
+
+        def change(endpoint: Endpoint, _: int) -> Endpoint:
+            kept = endpoint.extras
+            transform = kept.transform if code is msgspec.UNSET else code
+            switched = kept.transform_enabled if enabled is None else enabled
+            extras = msgspec.structs.replace(kept, transform=transform, transform_enabled=switched or transform is None)
+            return msgspec.structs.replace(endpoint, extras=extras)
 
         return await self._change(scope, id_or_uid, change)
 

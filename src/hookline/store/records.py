@@ -30,6 +30,7 @@ from hookline.model import (
     OrganizationSettings,
     RetryPolicy,
 )
+from hookline.model.policy import HOPELESS
 from hookline.store.changes import OutboxRow
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ EXTRAS_COLUMN: Final = "hookline_endpoints:extras"
 STATUS_NUMBER: Final = {AttemptStatus.SUCCEEDED: 0, AttemptStatus.FAILED: 2, AttemptStatus.CANCELED: 4}
 STATUS_OF_NUMBER: Final = {number: status for status, number in STATUS_NUMBER.items()}
 _KIND_OF_TEXT: Final = {kind.value: kind for kind in Kind}
-_ABORT_REASONS: Final = frozenset({"gone", "disabled_by_receiver", "aborted_by_receiver"})
+_ABORT_REASONS: Final = frozenset({"gone", "disabled_by_receiver", "aborted_by_receiver"}) | HOPELESS
 
 _encode = msgspec.json.Encoder().encode
 _decode_strings = msgspec.json.Decoder(dict[str, str]).decode

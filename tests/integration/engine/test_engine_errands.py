@@ -1,14 +1,18 @@
-"""Endpoints that need a token first: what they are sent, what their trouble costs, and that nobody else pays for it."""
+"""Endpoints that need a token or a transform first: what they are sent, and that nobody else pays for their trouble."""
 
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
+from standardwebhooks import Webhook
 
+from hookline.dialects import Transform
 from hookline.egress import Failure, Reason, Response
-from hookline.model import EndpointStatus, Extras, OAuth2Auth
+from hookline.model import EndpointSecret, EndpointStatus, Extras, OAuth2Auth, RetryPolicy
 from integration.engine.rig import HANG, header, status
+from support.samples import WHSEC
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -97,9 +101,6 @@ async def test_an_issuer_that_hangs_delays_nobody_else(rig):
 
 
 async def test_a_request_that_cannot_be_built(rig):
-    from hookline.model import EndpointSecret
-    from support.samples import WHSEC
-
     await rig.endpoint("good", extras=EXTRAS, secrets=(EndpointSecret(WHSEC, 1, 2),), schedule_s=())
     rig.receivers.plan("issuer", issued("one"))
     engine = await rig.engine()
@@ -162,3 +163,128 @@ async def test_changed_credentials_are_used_at_once(rig):
     await rig.until(rig.nothing_owed)
     assert tokens_sent(rig) == ["Bearer one", "Bearer two"]
     await rig.set_status(made, EndpointStatus.PAUSED)
+
+
+async def test_the_result_of_a_transform_is_signed_and_sent_every_time_the_same(rig):
+    await rig.endpoint("good", extras=Extras(transform="{total: n, kind: 'sum'}"))
+    await rig.endpoint("plainly")
+    rig.receivers.plan("good", status(500), status(500), status(200))
+    engine = await rig.engine()
+    message = await rig.accept(engine)
+    await rig.until(lambda: rig.receivers.calls("plainly"))
+    for _ in range(3):
+        rig.clock.advance(2)
+        await rig.rounds()
+    await rig.reach(message, "succeeded")
+    requests = rig.receivers.calls("good")
+    assert [request.body for request in requests] == [b'{"total":1,"kind":"sum"}'] * 3
+    for request in requests:
+        Webhook(WHSEC).verify(request.body, dict(request.headers))
+    assert rig.receivers.calls("plainly")[0].body == b'{"n":1}'
+
+
+@pytest.mark.parametrize("dialect", ["openai", "plain", "cloudevents"])
+async def test_a_transform_comes_before_the_envelope(rig, dialect):
+    options = {"mode": "structured"} if dialect == "cloudevents" else {}
+    await rig.endpoint("good", extras=Extras(transform="{total: n}"), dialect=dialect, options=options)
+    engine = await rig.engine()
+    await rig.accept(engine)
+    await rig.until(rig.nothing_owed)
+    assert json.loads(rig.receivers.calls("good")[0].body)["data"] == {"total": 1}
+
+
+async def test_a_payload_without_a_result_ends_its_delivery_and_no_other(rig):
+    await rig.endpoint("good", extras=Extras(transform="{total: sum(n)}"), schedule_s=(1, 1, 1))
+    engine = await rig.engine()
+    bad, good = await rig.accept(engine), await rig.accept(engine, payload=b'{"n":[1,2]}')
+    await rig.reach(bad, "aborted")
+    await rig.reach(good, "succeeded")
+    (attempt,) = await rig.attempts(bad)
+    assert (attempt.reason, attempt.final, attempt.response_status) == ("transform_failed", True, 0)
+    assert "sum()" in attempt.detail
+    for _ in range(20):
+        await rig.accept(engine)
+    await rig.until(rig.nothing_owed)
+    (lane,) = engine.dispatcher.lanes.values()
+    assert not lane.failures  # the receiver was never asked
+    assert len(rig.receivers.calls("good")) == 1
+
+
+async def test_a_transform_that_is_switched_off_is_not_applied(rig):
+    made = await rig.endpoint("good", extras=Extras(transform="{total: n}", transform_enabled=False))
+    engine = await rig.engine()
+    await rig.accept(engine)
+    await rig.until(rig.nothing_owed)
+    await rig.change(made, extras=Extras(transform="{total: n}"))
+    await rig.accept(engine)
+    await rig.until(rig.nothing_owed)
+    assert [request.body for request in rig.receivers.calls("good")] == [b'{"n":1}', b'{"total":1}']
+
+
+async def test_an_expression_that_another_version_wrote(rig):
+    await rig.endpoint("good", extras=Extras(transform="{total: future(n)}"))
+    engine = await rig.engine()
+    message = await rig.accept(engine)
+    await rig.reach(message, "aborted")
+
+
+async def test_expensive_transforms_are_done_aside_and_one_at_a_time(rig, monkeypatch):
+    running, most, threads = [], [], set()
+    real = Transform.apply
+
+    def watched(self, payload, *, quick=False):
+        if quick:
+            return real(self, payload, quick=True)
+        running.append(1)
+        most.append(len(running))
+        threads.add(threading.current_thread())
+        try:
+            return real(self, payload)
+        finally:
+            running.pop()
+
+    monkeypatch.setattr(Transform, "apply", watched)
+    await rig.endpoint("good", extras=Extras(transform="{all: n[*].[@]}"))
+    engine = await rig.engine()
+    payload = json.dumps({"n": list(range(5_000))}).encode()
+    messages = await rig.accept_many(engine, 5, payload=payload)
+    for message in messages:
+        await rig.reach(message, "succeeded")
+    assert most == [1] * 5
+    assert threading.current_thread() not in threads
+    assert len(threads) == 1
+    assert len({request.body for request in rig.receivers.calls("good")}) == 1
+
+
+async def test_a_transform_that_does_not_get_its_turn_is_tried_again(rig, monkeypatch):
+    started, go_on = threading.Event(), threading.Event()
+    real = Transform.apply
+
+    def slow(self, payload, *, quick=False):
+        if not quick:
+            started.set()
+            go_on.wait(10)
+        return real(self, payload, quick=quick)
+
+    monkeypatch.setattr(Transform, "apply", slow)
+    policy = RetryPolicy(schedule_s=(1,), jitter=0.0, timeout_s=0.1)
+    await rig.endpoint("good", extras=Extras(transform="{all: n[*].[@]}"), policy=policy)
+    engine = await rig.engine()
+    message = await rig.accept(engine, payload=json.dumps({"n": list(range(5_000))}).encode())
+    await rig.reach(message, "retrying")
+    assert started.is_set()
+    (attempt,) = await rig.attempts(message)
+    assert attempt.reason == "timeout_total"
+    go_on.set()
+    rig.clock.advance(2)
+    await rig.reach(message, "succeeded")
+
+
+async def test_a_transform_and_a_token_together(rig):
+    await rig.endpoint("good", extras=Extras(auth=AUTH, transform="{total: n}"))
+    rig.receivers.plan("issuer", issued("one"))
+    engine = await rig.engine()
+    await rig.accept(engine)
+    await rig.until(rig.nothing_owed)
+    (request,) = rig.receivers.calls("good")
+    assert (request.body, header(request, "authorization")) == (b'{"total":1}', "Bearer one")

@@ -19,6 +19,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("post", "/app/{app_id}/endpoint/{endpoint_id}/secret/rotate"): {},
     ("put", "/app/{app_id}/endpoint/{endpoint_id}/headers"): {"headers": {"X-Evil": "1"}},
     ("patch", "/app/{app_id}/endpoint/{endpoint_id}/headers"): {"headers": {"X-Evil": "1"}},
+    ("patch", "/app/{app_id}/endpoint/{endpoint_id}/transformation"): {"code": "{evil: @}"},
     ("post", "/app/{app_id}/endpoint/{endpoint_id}/recover"): WINDOW,
     ("post", "/app/{app_id}/endpoint/{endpoint_id}/replay-missing"): WINDOW,
     ("post", "/app/{app_id}/endpoint/{endpoint_id}/bulk-replay"): WINDOW,

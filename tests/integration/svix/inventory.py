@@ -16,7 +16,6 @@ CLOUD_ONLY = (
     "autoconfig_subscription.",
     "connector.",
     "destination.",
-    "endpoint.transformation",
     "environment.",
     "ingest.",
     "integration.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,6 +14,8 @@ from svix.api import (
     EndpointListOptions,
     EndpointPatch,
     EndpointSecretRotateIn,
+    EndpointTransformationIn,
+    EndpointTransformationPatch,
     EndpointUpsertIn,
     EventExampleIn,
     EventTypeIn,
@@ -165,3 +168,27 @@ def test_validation_errors_reach_the_client(svix: Driven, app_id: str) -> None:
     with pytest.raises(HTTPValidationError) as error:
         svix.endpoint.create(app_id, EndpointIn(url="ftp://example.com", event_types=[], uid="ep_x"))
     assert [found.loc for found in error.value.detail] == [["body", "url"], ["body", "uid"], ["body", "eventTypes"]]
+
+
+@pytest.mark.filterwarnings("ignore:Call to deprecated method")
+def test_transformations(svix: Driven, app_id: str, endpoint_id: str, inbox: Inbox) -> None:
+    """The code is JMESPath; what is sent is signed as it is."""
+    none = svix.endpoint.transformation.get(app_id, endpoint_id)
+    assert (none.code, none.enabled, none.variables) == (None, False, {})
+    svix.endpoint.transformation.patch(app_id, endpoint_id, EndpointTransformationPatch(code="{total: amount}"))
+    found = svix.endpoint.transformation.get(app_id, endpoint_id)
+    assert (found.code, found.enabled) == ("{total: amount}", True)
+    svix.message.create(app_id, MESSAGE)
+    assert json.loads(inbox.next().body) == {"total": 12}
+
+    svix.endpoint.transformation.patch(app_id, endpoint_id, EndpointTransformationPatch(enabled=False))
+    assert svix.endpoint.transformation.get(app_id, endpoint_id).enabled is False
+    svix.message.create(app_id, MESSAGE)
+    assert json.loads(inbox.next().body) == {"amount": 12}
+
+    script = "function handler(webhook) { return webhook }"
+    for body in (EndpointTransformationPatch(code=script), EndpointTransformationPatch(variables={"a": "b"})):
+        with pytest.raises(HTTPValidationError):
+            svix.endpoint.transformation.patch(app_id, endpoint_id, body)
+    svix.endpoint.transformation_partial_update(app_id, endpoint_id, EndpointTransformationIn(code=None))
+    assert svix.endpoint.transformation.get(app_id, endpoint_id).code is None

@@ -19,6 +19,7 @@ from hookline.model import (
     BearerAuth,
     ClientCertificate,
     Endpoint,
+    Extras,
     OAuth2Auth,
 )
 from hookline.services import AuthForm, ChecksCache, EndpointForm, Endpoints, InvalidError
@@ -269,3 +270,24 @@ async def test_what_expired_meanwhile_does_not_stand_in_the_way(
     with pytest.raises(InvalidError):
         await endpoints.update(SCOPE, made.id, patch(ca_pem=self_signed(ca=True).certificate_pem))
     assert (await endpoints.update(SCOPE, made.id, patch(ca_pem=None))).extras.ca_pem is None
+
+
+async def test_transforms(endpoints: Endpoints) -> None:
+    made = await endpoints.create(SCOPE, said(transform="{id: id}"))
+    assert (made.extras.transform, made.extras.transform_enabled) == ("{id: id}", True)
+    assert await refusal(endpoints, said(transform="{id: id")) == {("transform",)}
+    assert await refusal(endpoints, said(transform="")) == {("transform",)}
+
+    off = await endpoints.set_transform(SCOPE, made.id, enabled=False)
+    assert (off.extras.transform, off.extras.transform_enabled) == ("{id: id}", False)
+    other = await endpoints.set_transform(SCOPE, made.id, code="{n: n}")
+    assert (other.extras.transform, other.extras.transform_enabled) == ("{n: n}", False)
+    kept = await endpoints.update(SCOPE, made.id, patch(description="new"))
+    assert kept.extras == other.extras
+    gone = await endpoints.set_transform(SCOPE, made.id, code=None)
+    assert gone.extras == Extras()
+    with pytest.raises(InvalidError, match="not JavaScript") as caught:
+        await endpoints.set_transform(SCOPE, made.id, code="function handler(webhook) { return webhook }")
+    assert [problem.field for problem in caught.value.problems] == [("code",)]
+    with pytest.raises(InvalidError):
+        await endpoints.update(SCOPE, made.id, patch(transform="{n"))

@@ -18,6 +18,7 @@ from hookline.server.surfaces.svix import (
     recovery,
     settings,
     statistics,
+    transformation,
 )
 
 PREFIX = "/api/v1"
@@ -28,6 +29,7 @@ _PARTS = (
     authentication,
     applications,
     endpoints,
+    transformation,
     event_types,
     messages,
     attempts,

@@ -35,10 +35,11 @@ _EMPTY: Final[dict[str, Any]] = {
     "auth": None,
     "client_certificate": None,
     "ca_pem": None,
+    "transform": None,
 }
 # What clients of the Svix API cannot say, or say elsewhere: a replacement keeps it unless it is given.
 _KEPT: Final = frozenset({"headers", "dialect", "options", "policy", "ordered", "paused", "filter"}) | {
-    *("auth", "client_certificate", "ca_pem"),
+    *("auth", "client_certificate", "ca_pem", "transform"),
 }
 
 

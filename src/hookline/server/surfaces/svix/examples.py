@@ -50,6 +50,7 @@ _endpoint_out: Final[dict[str, Any]] = {
     "auth": None,
     "clientCertificate": None,
     "caPem": None,
+    "transform": None,
 }
 _message: Final = {
     "eventType": "invoice.paid",
@@ -122,6 +123,13 @@ EXAMPLES: Final[Mapping[str, Any]] = MappingProxyType(
         "EventExampleIn": {"eventType": "invoice.paid", "exampleIndex": 0},
         "MessagePrecheckIn": {"eventType": "invoice.paid", "channels": ["north"]},
         "MessagePrecheckOut": {"active": True},
+        "TransformationPatch": {"code": "{id: id, total: amount}", "enabled": True},
+        "TransformationOut": {
+            "code": "{id: id, total: amount}",
+            "enabled": True,
+            "variables": {},
+            "updatedAt": _CREATED,
+        },
         "EventTypeIn": _event_type,
         "EventTypeUpdate": {"description": "An invoice was paid in full."},
         "EventTypeImportIn": {

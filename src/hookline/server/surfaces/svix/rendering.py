@@ -89,6 +89,7 @@ def render_endpoint(endpoint: Endpoint) -> EndpointOut:
         auth=render_auth(endpoint.extras.auth),
         client_certificate=render_certificate(endpoint.extras.client_certificate),
         ca_pem=endpoint.extras.ca_pem,
+        transform=endpoint.extras.transform,
     )
 
 

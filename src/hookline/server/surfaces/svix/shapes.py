@@ -84,6 +84,7 @@ class EndpointFields(Shape):
     auth: AuthIn | None = None
     client_certificate: ClientCertificateIn | None = None
     ca_pem: Annotated[str | None, Field(description="Authorities to trust beside the usual ones, in PEM form.")] = None
+    transform: Annotated[str | None, Field(description="JMESPath: its result is sent instead of the payload.")] = None
 
 
 class EndpointIn(EndpointFields):
@@ -119,6 +120,7 @@ class EndpointOut(Shape):
     auth: AuthOut | None
     client_certificate: ClientCertificateOut | None
     ca_pem: str | None
+    transform: str | None
 
 
 class SecretOut(Shape):
