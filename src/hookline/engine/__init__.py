@@ -7,6 +7,7 @@ from hookline.engine.ingest import Ingest
 from hookline.engine.options import EngineOptions
 from hookline.engine.routing import Routing
 from hookline.engine.stats import LATENCY_BUCKETS_S, Histogram, Stats
+from hookline.engine.trial import Trial
 
 __all__ = [
     "LATENCY_BUCKETS_S",
@@ -23,5 +24,6 @@ __all__ = [
     "Routing",
     "Stats",
     "StoppingError",
+    "Trial",
     "UnknownApplicationError",
 ]

@@ -66,7 +66,7 @@ class Dispatcher:
         options: EngineOptions,
     ) -> None:
         self._transport = transport
-        self._errands = Errands(transport, clock)
+        self.errands = Errands(transport, clock)
         self._pacer = pacer
         pacer.on_ready = self._return_to_circle
         self._routing = routing
@@ -280,7 +280,7 @@ class Dispatcher:
             return ours and not self._halted and not self.stopping
 
         try:
-            answer = await self._errands.run(route, delivery, may_send)
+            answer = await self.errands.run(route, delivery, may_send)
         except Exception as error:
             # Failure policy: open. A mistake of ours is that delivery's failed attempt.
             log.exception("an errand failed", extra={"action": "errand_failed"})

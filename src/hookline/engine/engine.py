@@ -36,6 +36,7 @@ from hookline.engine.relay import Relay
 from hookline.engine.rescuer import Rescuer
 from hookline.engine.routing import Routing
 from hookline.engine.stats import Stats
+from hookline.engine.trial import Trial
 from hookline.engine.work import WaitingOutcome
 from hookline.errors import HooklineError
 from hookline.model.ids import NODE, new_id
@@ -90,6 +91,7 @@ class Engine:
         rng = rng or random.Random()  # noqa: S311  (jitter, not a secret)
         self.pacer = Pacer(store, self.clock, rng)
         self.dispatcher = Dispatcher(transport, self.routing, self.pacer, self.lease, self.clock, self.options)
+        self.trial = Trial(transport, self.dispatcher.errands, self.clock, self.options)
         self.recorder = EngineRecorder(
             self.committer,
             self.clock,

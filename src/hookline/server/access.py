@@ -112,6 +112,16 @@ ACCESS: Final[Mapping[str, Needs | Capability]] = MappingProxyType(
         "v1.operational-webhook.endpoint.rotate-secret": Needs.ORGANIZATION,
         "v1.operational-webhook.endpoint.get-headers": Needs.ORGANIZATION,
         "v1.operational-webhook.endpoint.update-headers": Needs.ORGANIZATION,
+        # OpenAI's webhook endpoints, in the application that a caller means who names none
+        "openai.webhook-endpoint.list": _SEE,
+        "openai.webhook-endpoint.create": _MANAGE,
+        "openai.webhook-endpoint.get": _SEE,
+        "openai.webhook-endpoint.update": _MANAGE,
+        "openai.webhook-endpoint.delete": _MANAGE,
+        "openai.webhook-endpoint.rotate-secret": _ROTATE,
+        "openai.webhook-endpoint.test": _TRY,
+        "openai.webhook-event-type.list": _SEE,
+        "openai.event.create": Needs.PROVIDER,
         # tokens for customers
         "v1.authentication.app-portal-access": Needs.PROVIDER,
         "v1.authentication.dashboard-access": Needs.PROVIDER,

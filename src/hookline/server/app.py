@@ -13,7 +13,7 @@ from hookline.server.description import DESCRIPTION, TITLE, describe
 from hookline.server.errors import install_error_handlers
 from hookline.server.gate import Gate
 from hookline.server.runtime import Runtime
-from hookline.server.surfaces import svix
+from hookline.server.surfaces import openai, svix
 
 
 class ApiCors:
@@ -56,6 +56,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     if settings.metrics_enabled:
         app.include_router(metrics.build_router(runtime))
     app.include_router(svix.router)
+    app.include_router(openai.router)
     if settings.docs_enabled:
         app.openapi = describe  # type: ignore[method-assign]
         StandaloneDocs(app=app)

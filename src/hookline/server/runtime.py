@@ -40,6 +40,7 @@ from hookline.services import (
     Sessions,
     Tokens,
 )
+from hookline.services.openai_endpoints import OpenAIEndpoints
 from hookline.store import Store, create_store
 
 log = logging.getLogger("hookline.server")
@@ -86,6 +87,7 @@ class Runtime:
         self.endpoints = Endpoints(
             self.store, self.egress_policy, self.checks, self.clock, default_schedule_s=settings.retry_schedule
         )
+        self.openai_endpoints = OpenAIEndpoints(self.endpoints, self.event_types, self.engine.trial, self.clock)
         self.messages = Messages(self.store, self.engine.ingest, self.checks, self.clock, message_options(settings))
         self.operations = Operations(self.store, self.clock)
         self.examples = Examples(self.event_types, self.endpoints, self.messages)

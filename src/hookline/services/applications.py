@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -16,6 +17,8 @@ from hookline.services.validation import Findings, check_metadata, check_name, c
 from hookline.store.errors import ConflictError as StoreConflictError
 from hookline.store.protocol import Management, Page, Slice
 from hookline.store.scope import AppScope
+
+DEFAULT_UID: Final = "default"
 
 
 class ApplicationForm(msgspec.Struct, frozen=True):
@@ -90,6 +93,17 @@ class Applications:
                 raise
         application, _ = await self.create(principal, form, get_if_exists=True)
         return AppScope(application.org_id, application.id)
+
+    async def resolve_default(self, principal: Principal) -> AppScope:
+        """The application that a caller means who names none: its own, or the organization's default one, which is
+        made at first use, so that whoever has but one project never creates anything first.
+        """
+        name = principal.app_id or DEFAULT_UID
+        known = self._directory.remembered(principal, name)
+        if known is not None:
+            return known
+        form = ApplicationForm("Default", DEFAULT_UID)
+        return await self.resolve_or_create(principal, name, None if principal.app_id else form)
 
     async def get(self, principal: Principal, id_or_uid: str) -> Application:
         """Raises NotFoundError."""
