@@ -8,7 +8,7 @@ import pytest
 
 from hookline.server.access import ACCESS, Needs, check
 from hookline.services import Capability, ForbiddenError, Principal
-from support.operations import list_operations
+from support.operations import list_operations_of_all_surfaces
 
 SUFFICES = {
     Capability.VIEW_BASE: {Capability.VIEW_BASE},
@@ -36,7 +36,7 @@ def is_let_in(principal: Principal, operation_id: str) -> bool:
 
 def test_every_operation_has_a_line() -> None:
     """If this names an operation of yours: give it a line in `hookline/server/access.py`."""
-    assert {operation.id for operation in list_operations()} == set(ACCESS)
+    assert {operation.id for operation in list_operations_of_all_surfaces()} == set(ACCESS)
 
 
 def test_without_a_line_an_operation_is_closed() -> None:
@@ -46,12 +46,12 @@ def test_without_a_line_an_operation_is_closed() -> None:
 
 
 def test_only_what_is_open_to_all_asks_for_no_credential() -> None:
-    for operation in list_operations():
+    for operation in list_operations_of_all_surfaces():
         assert operation.asks_who is (ACCESS[operation.id] is not Needs.NO_CREDENTIAL), operation.id
 
 
 def test_what_changes_something_takes_more_than_looking() -> None:
-    for operation in list_operations():
+    for operation in list_operations_of_all_surfaces():
         assert operation.method == "GET" or ACCESS[operation.id] not in LOOKING, operation.id
 
 
