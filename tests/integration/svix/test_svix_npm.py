@@ -7,12 +7,14 @@ verifier.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from integration.svix.inventory import is_offered
 from support.server import RunningServer, Tenant
 
 ROOT = Path(__file__).parents[3]
@@ -39,6 +41,14 @@ def test_a_walk_of_the_npm_sdk(node: str, server: RunningServer, tenant: Tenant,
     assert report["called"]
 
 
+def test_every_offered_method_of_the_npm_sdk_is_walked(node: str, server: RunningServer, tenant: Tenant) -> None:
+    order = {"package": "svix", "url": server.url, "token": tenant.token, "group": "health"}
+    methods = {method for method in walk(node, order)["methods"] if is_offered(to_snake(method))}
+    walked = set(re.findall(r"\b(?:svix|customer)\.([A-Za-z.]+)\(", (WALKS / "groups.mjs").read_text()))
+    assert len(methods) > 50
+    assert methods - walked == {"eventType.importOpenapi"}
+
+
 def walk(node: str, order: dict[str, str]) -> dict[str, Any]:
     done = subprocess.run(
         [node, "walk.mjs"], cwd=WALKS, input=json.dumps(order), capture_output=True, text=True, timeout=100, check=False
@@ -46,3 +56,7 @@ def walk(node: str, order: dict[str, str]) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
     return report
+
+
+def to_snake(method: str) -> str:
+    return re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", method)
