@@ -376,7 +376,7 @@ class Dispatcher:
 
     def close(self) -> None:
         """After the last request."""
-        self._errands.close()
+        self.errands.close()
 
     async def wait_idle(self, timeout_s: float) -> bool:
         """Wait until nothing is in flight; False when time ran out."""
