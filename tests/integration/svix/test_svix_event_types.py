@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from svix.api import (
     EventTypeDeleteOptions,
+    EventTypeImportOpenApiIn,
     EventTypeIn,
     EventTypeListOptions,
     EventTypePatch,
@@ -59,3 +62,31 @@ def test_deleting_archives_and_creating_brings_it_back(svix: Driven) -> None:
     with pytest.raises(HttpError) as error:
         svix.event_type.get("a.b")
     assert error.value.status_code == 404
+
+
+def test_import_from_openapi(svix: Driven) -> None:
+    svix.event_type.create(EventTypeIn(name="old.one", description="Old"))
+    webhook = {
+        "post": {
+            "description": "Paid",
+            "requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Invoice"}}}},
+            "responses": {"200": {"description": "Taken"}},
+        }
+    }
+    spec = {
+        "openapi": "3.1.0",
+        "info": {"title": "Ours", "version": "1"},
+        "webhooks": {"invoice.paid": webhook},
+        "components": {"schemas": {"Invoice": {"type": "object", "required": ["amount"]}}},
+    }
+    rehearsed = svix.event_type.import_openapi(EventTypeImportOpenApiIn(spec=spec, dry_run=True)).data
+    assert [found.name for found in rehearsed.to_modify] == ["invoice.paid"]
+    assert [found.name for found in svix.event_type.list().data] == ["old.one"]
+    done = svix.event_type.import_openapi(EventTypeImportOpenApiIn(spec_raw=json.dumps(spec), replace_all=True)).data
+    assert "invoice.paid" in done.modified
+    assert [found.name for found in svix.event_type.list().data] == ["invoice.paid"]
+    imported = svix.event_type.get("invoice.paid")
+    assert (imported.description, len(imported.schemas)) == ("Paid", 1)
+    with pytest.raises(HttpError) as error:
+        svix.event_type.import_openapi(EventTypeImportOpenApiIn())
+    assert error.value.status_code == 400

@@ -64,6 +64,14 @@ async function endpoint({ svix, inbox, isCurrent }) {
   const arrived = await inbox.next();
   assert.deepEqual([arrived.headers["x-two"], arrived.headers.authorization], ["2", "Basic abc"]);
 
+  if (isCurrent) {
+    await svix.endpoint.transformation.patch(appId, "main", { code: "{sum: amount}" });
+    assert.equal((await svix.endpoint.transformation.get(appId, "main")).code, "{sum: amount}");
+    await svix.message.create(appId, { eventType: "invoice.paid", payload: { amount: 12 } });
+    assert.deepEqual((await inbox.next()).payload, { sum: 12 });
+    await svix.endpoint.transformationPartialUpdate(appId, "main", { code: null });
+    assert.equal((await svix.endpoint.transformation.get(appId, "main")).code ?? null, null);
+  }
   const example = await svix.endpoint.sendExample(appId, "main", { eventType: "svix.ping" });
   assert.deepEqual(example.payload, { success: true });
   assert.equal((await inbox.next()).headers["svix-id"], example.id);
@@ -166,6 +174,13 @@ async function eventType({ svix }) {
   assert.equal((await svix.eventType.list({ includeArchived: true })).data[0].archived, true);
   await svix.eventType.delete("a", { expunge: true });
   await refused(404, () => svix.eventType.get("a"));
+
+  const webhook = { post: { description: "C", responses: { 200: { description: "Taken" } } } };
+  const spec = { openapi: "3.1.0", info: { title: "Ours", version: "1" }, webhooks: { c: webhook } };
+  const rehearsed = await svix.eventType.importOpenapi({ spec, dryRun: true });
+  assert.deepEqual(rehearsed.data.toModify.map((found) => found.name), ["c"]);
+  assert.deepEqual((await svix.eventType.importOpenapi({ specRaw: JSON.stringify(spec) })).data.modified, ["c"]);
+  assert.equal((await svix.eventType.get("c")).description, "C");
 }
 
 /** Wait until a task has ended well. */
