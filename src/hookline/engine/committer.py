@@ -32,7 +32,7 @@ from hookline.engine.work import WaitingDraft, WaitingOutcome, Work, WorkQueue
 from hookline.errors import HooklineError
 from hookline.model import Message
 from hookline.model.ids import BATCH, MESSAGE, new_id
-from hookline.store.changes import Commit, CommitResult, NewMessage, Outcome
+from hookline.store.changes import Commit, CommitResult, Disable, NewMessage, Outcome
 from hookline.store.errors import (
     AmbiguousCommitError,
     FencedError,
@@ -55,6 +55,7 @@ class Listener(Protocol):
 
     def accepted(self, deliveries: list[Delivery], ordered: set[str]) -> None: ...
     def recorded(self, outcomes: list[WaitingOutcome]) -> None: ...
+    def disabled(self, disable: Disable) -> None: ...
     def spilled(self, due_at_ms: int) -> None: ...
     def database_lost(self, error: HooklineError) -> None: ...
     def database_back(self) -> None: ...
@@ -310,7 +311,9 @@ class Committer:
             messages=messages,
             routing=routing,
             outcomes=[
-                Outcome(item.attempt, item.retry_at_ms, item.delivery.has_row, item.delivery.epoch != epoch)
+                Outcome(
+                    item.attempt, item.retry_at_ms, item.delivery.has_row, item.delivery.epoch != epoch, item.healed
+                )
                 for item in work.outcomes
             ],
             spills=[item.spill for item in work.spills],
@@ -341,6 +344,9 @@ class Committer:
             self._spilled(spilled.delivery, leased=spilled.spill.leased)
         if work.outcomes:
             self.listener.recorded(work.outcomes)
+        for disable in change.disables:
+            if disable.endpoint_id in result.disabled:
+                self.listener.disabled(disable)
         free = [item.spill.due_at_ms for item in work.spills if not item.spill.leased]
         if free or work.releases:
             self.listener.spilled(0 if work.releases else min(free))

@@ -26,6 +26,7 @@ from hookline.engine.delivery import Delivery
 from hookline.engine.dispatcher import Dispatcher
 from hookline.engine.heartbeat import Heartbeat
 from hookline.engine.ingest import Ingest
+from hookline.engine.judge import Judge
 from hookline.engine.lease import Lease
 from hookline.engine.options import EngineOptions
 from hookline.engine.pacer import Pacer
@@ -41,6 +42,7 @@ from hookline.engine.work import WaitingOutcome
 from hookline.errors import HooklineError
 from hookline.model.ids import NODE, new_id
 from hookline.model.policy import Random
+from hookline.store.changes import Disable
 from hookline.store.errors import StoreUnavailableError
 from hookline.store.protocol import Store
 
@@ -115,6 +117,7 @@ class Engine:
         )
         self.relay = Relay(store, self.ingest, self.clock, self.options)
         self.pruner = Pruner(store, self.clock, self.options)
+        self.judge = Judge(store, self.lease, self.clock, self.options, on_disabled=self.disabled)
         self.heartbeat = Heartbeat(
             store, self.lease, self.clock, refence=self.refence, on_cut=self._cut, on_renewed=self._renewed
         )
@@ -183,7 +186,7 @@ class Engine:
     def _services(self) -> list[Background]:
         if self.role == "api":
             return [self.pacer, self.rescuer, self.relay]
-        services: list[Background] = [self.pacer, self.claimer, self.prober, self.rescuer, self.pruner]
+        services: list[Background] = [self.pacer, self.claimer, self.prober, self.rescuer, self.pruner, self.judge]
         return services if self.role == "worker" else [*services, self.relay]
 
     def health(self) -> EngineHealth:
@@ -218,14 +221,6 @@ class Engine:
         for item in outcomes:
             if item.disable is not None:
                 self.routing.invalidate(item.disable.app_id)
-                log.warning(
-                    "endpoint disabled",
-                    extra={
-                        "action": "endpoint_disabled",
-                        "endpoint": item.disable.endpoint_id,
-                        "reason": item.disable.reason,
-                    },
-                )
             if item.retry_at_ms is not None and (soonest is None or item.retry_at_ms < soonest):
                 soonest = item.retry_at_ms
             if item.lane is not None:
@@ -234,6 +229,14 @@ class Engine:
                     self.claimer.wake()
         if soonest is not None:
             self.claimer.note_due(soonest)
+
+    def disabled(self, disable: Disable) -> None:
+        self.routing.invalidate(disable.app_id)
+        self.stats.disabled[disable.reason] += 1
+        log.warning(
+            "endpoint disabled",
+            extra={"action": "endpoint_disabled", "endpoint": disable.endpoint_id, "reason": disable.reason},
+        )
 
     def spilled(self, due_at_ms: int) -> None:
         self.claimer.note_due(due_at_ms)

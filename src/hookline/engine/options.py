@@ -31,6 +31,10 @@ class EngineOptions:
     breaker_open_s: float = 10.0  # first pause of an open lane; doubles with each failed probe
     breaker_longest_open_s: float = 300.0
 
+    # Endpoints that only fail
+    disable_after_s: float = 5 * 86_400.0  # HOOKLINE_ENDPOINT_DISABLE_AFTER; 0: never
+    judge_chunk: int = 200
+
     # Batches
     straggler_after_s: float = 5.0  # a delivery still unsettled then gets a row of its own
 

@@ -34,6 +34,7 @@ from hookline.model import (
     Verdict,
     decide,
 )
+from hookline.model.health import explain
 from hookline.model.ids import ATTEMPT, new_id
 from hookline.model.policy import ONE_ATTEMPT, Random
 from hookline.store.changes import DeliveryKey, Disable, Spill
@@ -65,15 +66,18 @@ class EngineRecorder:
             self.spill(delivery, now_ms)
             return True
         decision = decide(_policy_for(delivery, route), delivery.number, _answer_of(answer), now_ms, self._rng)
+        healed = lane.failures > 0 and decision.verdict is Verdict.SUCCEEDED
         if decision.reason not in NOT_THE_RECEIVERS:
             self._note_health(lane, decision, answer, now_ms)
         self._stats.attempt_duration.observe(answer.duration_ms / 1000)
         attempt = self._attempt(delivery, route, answer, decision, now_ms)
         disable = None
         if decision.effect is Effect.DISABLE:
-            disable = Disable(attempt.app_id, attempt.endpoint_id, decision.reason or "disabled_by_receiver")
+            reason = decision.reason or "disabled_by_receiver"
+            disable = Disable(attempt.app_id, attempt.endpoint_id, reason, explain(reason))
         self._count(delivery, decision, now_ms)
-        self._put(WaitingOutcome(attempt, delivery, decision.retry_at_ms, disable, lane if lane.ordered else None))
+        ordered = lane if lane.ordered else None
+        self._put(WaitingOutcome(attempt, delivery, decision.retry_at_ms, disable, ordered, healed))
         return decision.verdict is Verdict.RETRY
 
     def _record_later(self, delivery: Delivery, lane: Lane, route: Route, answer: Response | Failure) -> None:

@@ -31,6 +31,7 @@ class Stats:
 
     ingested: Counter[str] = field(default_factory=Counter)  # accepted, duplicate, refused, failed
     deliveries: Counter[tuple[str, str]] = field(default_factory=Counter)  # (verdict, reason)
+    disabled: Counter[str] = field(default_factory=Counter)  # endpoints that were switched off, by reason
     retries_scheduled: int = 0
     dead_letters: int = 0
     blocked: int = 0

@@ -52,11 +52,12 @@ class WaitingOutcome:
     retry_at_ms: int | None = None
     disable: Disable | None = None
     lane: Lane | None = None
+    healed: bool = False
 
     def stripped(self) -> WaitingOutcome:
         """The same without what came from outside, for a database that refuses the row."""
         attempt = msgspec.structs.replace(self.attempt, response_body=b"", detail="", url="")
-        return WaitingOutcome(attempt, self.delivery, self.retry_at_ms, self.disable, self.lane)
+        return WaitingOutcome(attempt, self.delivery, self.retry_at_ms, self.disable, self.lane, self.healed)
 
 
 @dataclass(slots=True)

@@ -40,6 +40,13 @@ class OrganizationSettings(msgspec.Struct, frozen=True, rename="camel", omit_def
         Literal["off", "on"],
         msgspec.Meta(description="`on`: a payload must be valid by the newest schema of its event type."),
     ] = "off"
+    endpoint_disable_after_s: Annotated[
+        Annotated[int, msgspec.Meta(ge=0, le=31_536_000)] | None,
+        msgspec.Meta(
+            description="Seconds of nothing but failures after which an endpoint is disabled; 0: never. Left out: as "
+            "the operator has it."
+        ),
+    ] = None
 
 
 class Organization(msgspec.Struct, frozen=True):

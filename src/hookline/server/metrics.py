@@ -97,6 +97,12 @@ class NodeCollector(Collector):
             count = sum(count for (_, found), count in stats.deliveries.items() if found == reason)
             blocked.add_metric([rule], count)
         yield blocked
+        disabled = CounterMetricFamily(
+            "hookline_endpoints_disabled", "Endpoints that were disabled by themselves.", labels=["reason"]
+        )
+        for reason, count in stats.disabled.items():
+            disabled.add_metric([reason], count)
+        yield disabled
         for name, text, value in (
             ("hookline_retries_scheduled", "Retries that were scheduled.", stats.retries_scheduled),
             ("hookline_dead_letter", "Deliveries that ended without success.", stats.dead_letters),

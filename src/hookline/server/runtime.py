@@ -202,6 +202,7 @@ def engine_options(settings: Settings) -> EngineOptions:
         max_in_flight=settings.max_in_flight,
         breaker_failures=settings.breaker_failures,
         breaker_failing_s=settings.breaker_failing_s,
+        disable_after_s=settings.endpoint_disable_after,
         claim_poll_s=settings.claim_poll_s,
         lease_s=settings.lease_s,
         retention_s=settings.retention_days * 86_400.0,

@@ -69,6 +69,12 @@ def _read_schedule(value: Any) -> Any:
     return value
 
 
+def _read_period(value: Any) -> Any:
+    if isinstance(value, str):
+        return 0.0 if value.strip().lower() == "off" else parse_duration(value)
+    return value
+
+
 def _read_networks(value: Any) -> Any:
     try:
         return parse_networks(value if isinstance(value, str) else [str(entry) for entry in value])
@@ -204,6 +210,10 @@ class Settings(BaseSettings):
     """Failures in a row after which an endpoint is only probed, once it failed for breaker_failing_s as well."""
     breaker_failing_s: float = Field(default=60.0, ge=0, le=86_400)
     """Seconds for which an endpoint must have failed before it is only probed."""
+
+    endpoint_disable_after: Annotated[float, BeforeValidator(_read_period), Field(ge=0, le=31_536_000)] = 432_000.0
+    """How long an endpoint may do nothing but fail before it is disabled: seconds, or 12h, 5d; 0 or off: for ever.
+    An organization can have its own."""
 
     log_level: Annotated[LogLevel, BeforeValidator(_lower)] = LogLevel.INFO
     """debug, info, warning or error. LOG_LEVEL is read as well."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets as random_source
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -12,6 +12,7 @@ from hookline.clock import Clock
 from hookline.dialects import SecretForm, Transform, TransformError, get_dialect
 from hookline.egress import EgressPolicy
 from hookline.model import Endpoint, EndpointSecret, EndpointStatus, ids
+from hookline.model.health import EndpointHealth
 from hookline.services.checks import Checks, ChecksCache
 from hookline.services.endpoint_form import (
     EndpointForm,
@@ -105,6 +106,10 @@ class Endpoints:
 
     async def find(self, scope: AppScope, id_or_uid: str) -> Endpoint | None:
         return await self._store.get_endpoint(scope, id_or_uid) if may_be_name(id_or_uid) else None
+
+    async def health(self, scope: AppScope, endpoint_ids: Sequence[str]) -> dict[str, EndpointHealth]:
+        """Of those that fail or were disabled; the others are not in it."""
+        return await self._store.endpoint_health(scope, endpoint_ids) if endpoint_ids else {}
 
     async def list_page(self, scope: AppScope, page: Page) -> Slice[Endpoint]:
         return await self._store.list_endpoints(scope, page)

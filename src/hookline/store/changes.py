@@ -64,12 +64,14 @@ class Outcome(msgspec.Struct, frozen=True):
     `retry_at_ms` is set when the delivery goes on. `has_row` says that the delivery has a row in `pending`: it was
     claimed from one, or became a straggler (else it was born leased and has none). `late` says that the lease under
     which the attempt began is gone: a late success settles, a late failure is recorded as not final, moves nothing.
+    `healed` says that it is the first success after failures, as far as this node knows: those are forgotten.
     """
 
     attempt: Attempt
     retry_at_ms: int | None = None
     has_row: bool = False
     late: bool = False
+    healed: bool = False
 
 
 class Spill(msgspec.Struct, frozen=True):
@@ -82,11 +84,16 @@ class Spill(msgspec.Struct, frozen=True):
 
 
 class Disable(msgspec.Struct, frozen=True):
-    """An endpoint that switches itself off by what it answered."""
+    """An endpoint that switches itself off: by what it answered, or by failing for too long.
+
+    With `failing_since_ms`, only if that is still what is known of it: a success may have come in between.
+    """
 
     app_id: str
     endpoint_id: str
     reason: str
+    detail: str | None = None
+    failing_since_ms: int | None = None
 
 
 class LaneHealth(msgspec.Struct, frozen=True):
@@ -129,11 +136,12 @@ class Duplicate(msgspec.Struct, frozen=True):
 
 class CommitResult(msgspec.Struct, frozen=True):
     """`duplicates` maps the index in `messages` to what already has the key; `taken` are indexes whose outbox row
-    another node took. Neither was kept.
+    another node took. Neither was kept. `disabled` are the endpoints that were not disabled before.
     """
 
     duplicates: Mapping[int, Duplicate] = {}
     taken: frozenset[int] = frozenset()
+    disabled: frozenset[str] = frozenset()
 
 
 SUSPECT_AFTER: Final = 2  # rescues without a recorded attempt; one less than make poison

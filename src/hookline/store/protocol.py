@@ -27,6 +27,7 @@ from hookline.model import (
     Organization,
     OrganizationSettings,
 )
+from hookline.model.health import EndpointHealth, Evidence, FailingEndpoint
 from hookline.store.answers import Answers
 from hookline.store.changes import (
     Claimed,
@@ -201,6 +202,9 @@ class Management(Protocol):
         ...
 
     async def delete_endpoint(self, scope: AppScope, endpoint_id: str, now_ms: int) -> bool: ...
+    async def endpoint_health(self, scope: AppScope, endpoint_ids: Sequence[str]) -> dict[str, EndpointHealth]:
+        """Of those endpoints that fail or were disabled; the others are not in it. Enabling one forgets all of it."""
+        ...
 
     async def create_api_key(self, key: ApiKey) -> ApiKey: ...
     async def find_api_key(self, key_hash: bytes) -> ApiKey | None:
@@ -360,6 +364,22 @@ class EngineStore(Protocol):
         """False when the epoch is gone: this node was declared dead."""
         ...
 
+    async def take_lead(self, task: str, node: NodeLease, lease_s: float) -> bool:
+        """Whether this node does what one of them does for all, for the next `lease_s`; on the database's clock."""
+        ...
+
+    async def list_failing(self, before_ms: int, after_id: str, limit: int) -> list[FailingEndpoint]:
+        """Enabled endpoints that were noted as failing at or before `before_ms`, by id, from behind `after_id` on."""
+        ...
+
+    async def weigh_failing(self, endpoint: FailingEndpoint, recent_ms: int) -> Evidence:
+        """What its attempts say; those since `recent_ms` are the recent ones."""
+        ...
+
+    async def correct_failing(self, endpoint: FailingEndpoint, failing_since_ms: int | None) -> None:
+        """Set since when it fails, or that it does not; nothing, if something else has become known meanwhile."""
+        ...
+
     async def retire_node(self, node: NodeLease) -> None:
         """Graceful stop: free every lease that is left under this epoch, without counting a rescue; remove the row."""
         ...
@@ -388,7 +408,9 @@ class EngineStore(Protocol):
         8. lanes: `next_due_at` of every endpoint that got a free row becomes the earlier of the two; health as given;
         9. disables: status and reason, routing version;
         10. settled batch rows go;
-        11. operational webhooks of outcomes and disables, into the outbox: a delivery that failed for good, that failed
+        11. the health of endpoints: a failure that is not late notes since when, a success with a row, a late or a
+            `healed` one forgets it, a final failure and a disable note when;
+        12. operational webhooks of outcomes and disables, into the outbox: a delivery that failed for good, that failed
             for the fourth time, or that arrived after that; an endpoint that was disabled. Only where somebody
             listens; late failures and manual attempts say nothing.
 

@@ -12,7 +12,10 @@ from hookline.store import create_store
 from integration.engine.rig import KEY_RING, Rig
 from support.postgres import PostgresServer
 
-TABLES = "applications endpoints messages fanouts message_keys batches pending lanes attempts nodes outbox"
+TABLES = (
+    "applications endpoints messages fanouts message_keys batches pending lanes attempts nodes outbox endpoint_health "
+    "leaders"
+)
 
 
 @pytest.fixture(scope="session")

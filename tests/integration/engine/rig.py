@@ -239,6 +239,7 @@ class Rig:
             engine.rescuer,
             engine.relay,
             engine.pruner,
+            engine.judge,
         ]
         tasks += [service._task for service in services if service._task is not None]
         if engine.heartbeat._guard is not None:

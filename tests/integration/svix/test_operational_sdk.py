@@ -218,3 +218,45 @@ class TestWebhooks:
         assert [(one["eventType"], json.dumps(one["payload"])[:8]) for one in listed] == [
             ("endpoint.created", '{"type":'),
         ]  # fmt: skip
+
+
+class TestHealth:
+    """A short period by the organization's own wish, so that the server that all tests share will do."""
+
+    def test_an_endpoint_that_only_fails_is_disabled_and_comes_back(self, tenant: Tenant, receiver: Receiver) -> None:
+        hook = Hook(tenant, receiver, event_types=["endpoint.*", "message.attempt.exhausted"])
+        app = tenant.svix.application.create(ApplicationIn(name="Customer"))
+        made = tenant.svix.endpoint.create(app.id, EndpointIn(url=f"{receiver.url}/500/x"))
+        path = f"/app/{app.id}/endpoint/{made.id}"
+        assert tenant.http.get(path).json()["health"]["state"] == "healthy"
+        assert tenant.http.patch("/settings", json={"endpointDisableAfterS": 1}).status_code == 200
+        assert hook.next()[0] == "endpoint.created"
+        give_up(tenant, app.id, hook)
+        failing = tenant.http.get(path).json()["health"]
+        assert (failing["state"], failing["disabledAt"]) == ("failing", None)
+        while tenant.http.get(path).json()["health"]["state"] == "failing":
+            give_up(tenant, app.id, hook)  # it goes on failing for as long as it takes
+            tenant.server.call(judge_now(tenant))
+        event_type, data = hook.next()
+        assert (event_type, data["trigger"], data["reason"]) == ("endpoint.disabled", "automatic", "failing")
+        assert data["failSince"] == failing["failingSince"]
+        shown = tenant.http.get(path).json()
+        assert (shown["disabled"], shown["statusReason"], shown["health"]["reason"]) == (True, "failing", "failing")
+        assert shown["health"]["detail"] == data["detail"] == f"Every attempt failed since {data['failSince']}."
+        assert tenant.http.get(f"/app/{app.id}/endpoint").json()["data"][0]["health"] == shown["health"]
+        assert "hookline_endpoints_disabled_total" in tenant.http.get(f"{tenant.server.url}/metrics").text
+        back = tenant.http.patch(path, json={"disabled": False, "url": f"{receiver.url}/200/x"}).json()
+        assert (back["disabled"], back["statusReason"], back["health"]["state"]) == (False, None, "healthy")
+        assert {hook.next()[0], hook.next()[0]} == {"endpoint.updated", "endpoint.enabled"}
+        assert tenant.svix.endpoint.get(app.id, made.id).disabled is False
+
+
+def give_up(tenant: Tenant, app_id: str, hook: Hook) -> None:
+    """Send a message, and wait until it is told that it failed for good."""
+    sent = tenant.svix.message.create(app_id, MessageIn(event_type="invoice.paid", payload={"a": 1}))
+    while hook.next_of("message.attempt.exhausted")["msgId"] != sent.id:
+        pass
+
+
+async def judge_now(tenant: Tenant) -> None:
+    await tenant.server.runtime.engine.judge.work()

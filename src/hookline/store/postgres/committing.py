@@ -114,7 +114,7 @@ class Committing(PostgresBase):
             await work.disable_endpoints()
             await work.change_pending(outcomes)
             await work.touch_lanes()
-            await work.announce()
+            await work.note_health()
             await work.bump_routing()
             await work.notify()
             crashpoints.reach("before_commit")

@@ -16,6 +16,7 @@ from hookline.model import ApiKey, Application, Endpoint, EndpointStatus
 from hookline.model.operational import ENDPOINT_DELETED
 from hookline.store import announcing, records
 from hookline.store.errors import ChangedMeanwhileError, ConflictError, StoreError
+from hookline.store.postgres import health
 from hookline.store.postgres.announcing import announce
 from hookline.store.postgres.base import PostgresBase
 from hookline.store.postgres.connections import Connection
@@ -68,6 +69,7 @@ class Management(PostgresBase):
         async with self._writing() as connection:
             endpoints = (scope.app_id, scope.org_id, now_ms)
             await connection.execute(_SQL["delete_endpoints_of_application"], *endpoints)
+            await health.forget_application(connection, scope.app_id)
             version = await _next_version(connection)
             found = await connection.fetchval(_SQL["delete_application"], scope.app_id, scope.org_id, now_ms, version)
             # Again, for endpoints that were created until we had the clock; from now on there can be no more.
@@ -128,6 +130,7 @@ class Management(PostgresBase):
                 # It may have become ordered, or stopped to be.
                 await connection.execute(_CLAIMS["recompute_lanes"], [endpoint.id])
                 news = ""
+            await health.note_change(connection, status, endpoint)
             await announce(connection, announcing.of_updated(status, endpoint))
             await _advance(connection, endpoint.org_id, endpoint.app_id, news)
         return msgspec.structs.replace(endpoint, created_at_ms=created_at_ms)
@@ -137,6 +140,7 @@ class Management(PostgresBase):
             found = await connection.fetchrow(_SQL["delete_endpoint"], endpoint_id, scope.org_id, scope.app_id, now_ms)
             if found is None:
                 return False
+            await health.forget(connection, endpoint_id)
             deleted = announcing.of_endpoint(ENDPOINT_DELETED, scope.app_id, endpoint_id, found["uid"], None)
             await announce(connection, [deleted])
             await _advance(connection, scope.org_id, scope.app_id)

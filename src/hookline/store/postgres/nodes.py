@@ -44,6 +44,10 @@ class Nodes(PostgresBase):
         renewed = await self._leases.fetch_value(_NODES["renew"], node.node_id, node.epoch, _ms(lease_s))
         return renewed is not None
 
+    async def take_lead(self, task: str, node: NodeLease, lease_s: float) -> bool:
+        taken = await self._leases.fetch_value(_NODES["take_lead"], task, node.node_id, _ms(lease_s))
+        return taken is not None
+
     async def retire_node(self, node: NodeLease) -> None:
         await retry_contention(lambda: self._retire_once(node))
 

@@ -95,7 +95,7 @@ def plan_pending(
     troubled: list[Outcome] = []
     for outcome in outcomes:
         # The most frequent case first: born leased, succeeded, nothing to do.
-        if outcome.has_row or outcome.late or outcome.attempt.status is not AttemptStatus.SUCCEEDED:
+        if outcome.has_row or outcome.late or outcome.healed or outcome.attempt.status is not AttemptStatus.SUCCEEDED:
             changes.add_outcome(outcome)
             troubled.append(outcome)
     for message in delayed:

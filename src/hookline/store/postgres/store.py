@@ -20,6 +20,7 @@ from hookline.store.postgres.committing import Committing
 from hookline.store.postgres.connections import Address
 from hookline.store.postgres.counting import Counting
 from hookline.store.postgres.expunging import Expunging
+from hookline.store.postgres.health import Health
 from hookline.store.postgres.listening import Listening
 from hookline.store.postgres.listing import Listing
 from hookline.store.postgres.management import Management
@@ -52,6 +53,7 @@ class PostgresStore(
     Nodes,
     Rates,
     Pruning,
+    Health,
 ):
     """See the module. Append `?pgbouncer=true` to the URL when PgBouncer stands between, in transaction mode.
 

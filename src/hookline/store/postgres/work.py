@@ -8,11 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+import asyncpg
+import msgspec
+
 from hookline.model import Kind
 from hookline.store import announcing, keys
 from hookline.store.announcing import Announcement
 from hookline.store.changes import Commit, CommitResult, Duplicate, NewMessage, Outcome
 from hookline.store.errors import StaleRoutingError, StoreError
+from hookline.store.healing import HealthChanges
+from hookline.store.postgres import health
 from hookline.store.postgres.announcing import announce
 from hookline.store.postgres.base import LONGEST_NOTIFICATION, columns, copy_rows, fenced
 from hookline.store.postgres.connections import Connection
@@ -48,7 +53,8 @@ class Work:
         self._due: dict[str, tuple[str, int]] = {}  # endpoint -> application, when something can be taken
         self._rerouted: set[str] = set()
         self._news: set[str] = set()
-        self._announcements: list[Announcement] = []
+        self._troubled: list[Outcome] = []
+        self._disabled: list[asyncpg.Record] = []
 
     async def begin(self) -> None:
         """Steps 0, 1 and 10; and the batch row, when it is already known what it holds."""
@@ -143,21 +149,21 @@ class Work:
         disables = self.change.disables
         if not disables:
             return
-        chosen = {one.endpoint_id: (one.app_id, one.endpoint_id, one.reason) for one in disables}
-        rows = await self.connection.fetch(
-            _SQL["disable_endpoints"], *columns(list(chosen.values()), 3), self.change.now_ms
+        chosen = {
+            one.endpoint_id: (one.app_id, one.endpoint_id, one.reason, one.detail, one.failing_since_ms)
+            for one in disables
+        }
+        self._disabled = await self.connection.fetch(
+            _SQL["disable_endpoints"], *columns(list(chosen.values()), 5), self.change.now_ms
         )
-        self._rerouted.update(row[0] for row in rows)
-        self._announcements += [
-            announcing.of_disabled(app_id, endpoint_id, uid, at_ms, reason)
-            for app_id, endpoint_id, uid, at_ms, reason in rows
-        ]
+        self._rerouted.update(row["app_id"] for row in self._disabled)
+        disabled = frozenset(row["id"] for row in self._disabled)
+        self.result = msgspec.structs.replace(self.result, disabled=disabled)
 
     async def change_pending(self, outcomes: Sequence[Outcome]) -> None:
         """Steps 6 and 7, but for the attempts."""
         delayed = [new.message for new in self.kept_messages() if new.message.deliver_at_ms is not None]
-        rows, troubled = plan_pending(self.change, outcomes, delayed)
-        self._announcements += announcing.of_outcomes(troubled)
+        rows, self._troubled = plan_pending(self.change, outcomes, delayed)
         if not rows:
             return
         node = self.change.node
@@ -175,8 +181,8 @@ class Work:
             return
         now_ms = self.change.now_ms
         rows: dict[str, tuple[str, str, int | None, int]] = {}
-        for health in lanes:
-            rows[health.endpoint_id] = (health.endpoint_id, health.app_id, None, 0)
+        for lane in lanes:
+            rows[lane.endpoint_id] = (lane.endpoint_id, lane.app_id, None, 0)
         for endpoint_id, (app_id, due_at_ms) in self._due.items():
             rows[endpoint_id] = (endpoint_id, app_id, due_at_ms, 0)
         for endpoint_id, news in ordered.items():
@@ -216,9 +222,32 @@ class Work:
         await self.connection.execute(_SQL["set_health"], *columns(list(rows), 5))
         self._news.update(f"lane/{one.endpoint_id}" for one in self.change.lanes)
 
-    async def announce(self) -> None:
-        """Step 11."""
-        await announce(self.connection, self._announcements)
+    async def note_health(self) -> None:
+        """Step 11, and the operational webhooks of step 12."""
+        if not self._troubled and not self._disabled:
+            return
+        await health.note(self.connection, HealthChanges(self._troubled))
+        news = announcing.of_outcomes(self._troubled)
+        if self._disabled:
+            news += await self._note_disabled()
+        await announce(self.connection, news)
+
+    async def _note_disabled(self) -> list[Announcement]:
+        now_ms = self.change.now_ms
+        rows = [(row["id"], row["app_id"], now_ms, row["reason"], row["detail"]) for row in self._disabled]
+        failing = await health.note_disabled(self.connection, rows)
+        return [
+            announcing.of_disabled(
+                row["app_id"],
+                row["id"],
+                row["uid"],
+                row["updated_at_ms"],
+                row["reason"],
+                failing_since_ms=failing[row["id"]],
+                detail=row["detail"],
+            )
+            for row in self._disabled
+        ]
 
     async def bump_routing(self) -> None:
         """The second half of step 9, last because everybody who changes routing waits for the clock's row."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 
+import msgspec
 import orjson
 
 from hookline.model import Kind, Message
@@ -16,8 +17,9 @@ from hookline.store import announcing, keys, records
 from hookline.store.announcing import Announcement
 from hookline.store.changes import Commit, CommitResult, DeliveryKey, Disable, Duplicate, NewMessage
 from hookline.store.errors import ConflictError, FencedError, StaleRoutingError, StoreError
+from hookline.store.healing import HealthChanges
 from hookline.store.queries import load_queries
-from hookline.store.sqlite import lanes, operations, recording, routing
+from hookline.store.sqlite import health, lanes, operations, recording, routing
 
 _SQL = load_queries("sqlite", "commit")
 _FIND_NODE = _SQL["find_node"]
@@ -38,7 +40,10 @@ def commit(connection: sqlite3.Connection, change: Commit, announcements: list[t
     result = _write_messages(connection, change, freed, announcements) if change.messages else _NOTHING
     news: list[Announcement] = []
     if change.outcomes:
-        news += announcing.of_outcomes(recording.write_outcomes(connection, change, freed))
+        troubled = recording.write_outcomes(connection, change, freed)
+        if troubled:
+            health.note(connection, HealthChanges(troubled))
+            news += announcing.of_outcomes(troubled)
     if change.spills:
         _write_spills(connection, change, freed)
     if change.releases:
@@ -51,7 +56,10 @@ def commit(connection: sqlite3.Connection, change: Commit, announcements: list[t
         )
         announcements.extend([("lane", health.endpoint_id) for health in change.lanes])
     for disable in change.disables:
-        news += _disable(connection, change, disable, announcements)
+        told = _disable(connection, change, disable, announcements)
+        if told:
+            news += told
+            result = msgspec.structs.replace(result, disabled=result.disabled | {disable.endpoint_id})
     if change.settled_batches:
         connection.executemany(_SQL["delete_batch"], [(batch_id,) for batch_id in change.settled_batches])
     if news and operations.announce(connection, news):
@@ -228,14 +236,17 @@ def _write_releases(connection: sqlite3.Connection, change: Commit, releases: Se
 def _disable(
     connection: sqlite3.Connection, change: Commit, disable: Disable, announcements: list[tuple[str, str]]
 ) -> list[Announcement]:
-    row = (disable.reason, change.now_ms, disable.endpoint_id, disable.app_id)
+    row = (disable.reason, change.now_ms, disable.endpoint_id, disable.app_id, disable.failing_since_ms)
     found = connection.execute(_SQL["disable_endpoint"], row).fetchone()
     if found is None:
         return []
     routing.advance(connection, disable.app_id)
     announcements.append(("routing", disable.app_id))
     uid, updated_at_ms = found
-    return [announcing.of_disabled(disable.app_id, disable.endpoint_id, uid, updated_at_ms, disable.reason)]
+    owner = (disable.app_id, disable.endpoint_id)
+    since_ms = health.note_disabled(connection, *owner, change.now_ms, disable.reason, disable.detail)
+    reason, detail = disable.reason, disable.detail
+    return [announcing.of_disabled(*owner, uid, updated_at_ms, reason, failing_since_ms=since_ms, detail=detail)]
 
 
 def _text(kind: Kind) -> str:

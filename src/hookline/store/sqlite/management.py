@@ -16,7 +16,7 @@ from hookline.store.protocol import Page, Slice
 from hookline.store.queries import load_queries
 from hookline.store.scope import AppScope, OrgScope
 from hookline.store.sealing import KeyRing
-from hookline.store.sqlite import lanes, operations, routing
+from hookline.store.sqlite import health, lanes, operations, routing
 from hookline.store.sqlite.paging import fetch_page
 
 _SQL = load_queries("sqlite", "management")
@@ -63,6 +63,7 @@ def delete_application(connection: sqlite3.Connection, scope: AppScope, now_ms: 
     if not connection.execute(_SQL["delete_application"], row).rowcount:
         return False
     connection.execute(_SQL["delete_endpoints_of_application"], (now_ms, scope.app_id))
+    health.forget_application(connection, scope.app_id)
     return True
 
 
@@ -117,6 +118,7 @@ def update_endpoint(
         lanes.close(connection, endpoint.id, endpoint.updated_at_ms)
     else:
         lanes.recompute(connection, [endpoint.id])  # it may have become ordered, or stopped to be
+    health.note_change(connection, row[0], endpoint)
     told = operations.announce(connection, announcing.of_updated(row[0], endpoint))
     return msgspec.structs.replace(endpoint, created_at_ms=created_at_ms), returned, told
 
@@ -130,6 +132,7 @@ def delete_endpoint(
     if not connection.execute(_SQL["delete_endpoint"], row).rowcount:
         return False, False
     routing.advance(connection, scope.app_id)
+    health.forget(connection, endpoint_id)
     news = announcing.of_endpoint(ENDPOINT_DELETED, scope.app_id, endpoint_id, uid, None)
     return True, operations.announce(connection, [news])
 

@@ -27,6 +27,11 @@ def renew(connection: sqlite3.Connection, node: NodeLease, lease_s: float, clock
     return connection.execute(_SQL["renew"], row).rowcount > 0
 
 
+def take_lead(connection: sqlite3.Connection, task: str, node: NodeLease, lease_s: float, clock_ms: int) -> bool:
+    row = (task, node.node_id, _end_of_lease(clock_ms, lease_s), clock_ms)
+    return connection.execute(_SQL["take_lead"], row).rowcount > 0
+
+
 def retire(connection: sqlite3.Connection, node: NodeLease, clock_ms: int) -> list[str]:
     """Free what is leased under this epoch, and what its batches still owe; the endpoints that have free rows now."""
     freed = lanes.Freed()

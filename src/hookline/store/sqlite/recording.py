@@ -44,7 +44,7 @@ def write_outcomes(connection: sqlite3.Connection, change: Commit, freed: lanes.
             for a in (o.attempt,)
         ],
     )
-    troubled = [o for o in change.outcomes if o.has_row or o.late or o.attempt.status is not _SUCCEEDED]
+    troubled = [o for o in change.outcomes if o.has_row or o.late or o.healed or o.attempt.status is not _SUCCEEDED]
     if troubled:
         _move_rows(connection, change, troubled, freed)
     return troubled

@@ -27,6 +27,7 @@ from hookline.model import (
     Organization,
     OrganizationSettings,
 )
+from hookline.model.health import EndpointHealth, Evidence, FailingEndpoint
 from hookline.store.answers import KeptAnswer
 from hookline.store.changes import (
     Claimed,
@@ -66,6 +67,7 @@ from hookline.store.sqlite import (
     catalog,
     committing,
     counting,
+    health,
     lanes,
     listing,
     management,
@@ -224,6 +226,9 @@ class SqliteStore(SqliteTaskStore):
         if deleted:
             self._announce_change(scope.app_id, told=told)
         return deleted
+
+    async def endpoint_health(self, scope: AppScope, endpoint_ids: Sequence[str]) -> dict[str, EndpointHealth]:
+        return await self._look_up(lambda c: health.find(c, scope, endpoint_ids))
 
     async def get_operations_application(self, scope: OrgScope) -> Application | None:
         return await self._look_up(lambda c: operations.find_application(c, scope))
@@ -429,6 +434,9 @@ class SqliteStore(SqliteTaskStore):
     async def renew_lease(self, node: NodeLease, lease_s: float) -> bool:
         return await self._writer.run(lambda c: nodes.renew(c, node, lease_s, self._clock.now_ms()))
 
+    async def take_lead(self, task: str, node: NodeLease, lease_s: float) -> bool:
+        return await self._writer.run(lambda c: nodes.take_lead(c, task, node, lease_s, self._clock.now_ms()))
+
     async def retire_node(self, node: NodeLease) -> None:
         self._announce_lanes(await self._writer.run(lambda c: nodes.retire(c, node, self._clock.now_ms())))
 
@@ -497,6 +505,15 @@ class SqliteStore(SqliteTaskStore):
     async def prune(self, before_ms: int, now_ms: int, limit: int) -> PruneReport:
         clock_ms = self._clock.now_ms()
         return await self._writer.run(lambda c: retention.prune(c, before_ms, now_ms, clock_ms, limit), in_thread=True)
+
+    async def list_failing(self, before_ms: int, after_id: str, limit: int) -> list[FailingEndpoint]:
+        return await self._read(lambda c: health.list_failing(c, before_ms, after_id, limit))
+
+    async def weigh_failing(self, endpoint: FailingEndpoint, recent_ms: int) -> Evidence:
+        return await self._read(lambda c: health.weigh(c, endpoint, recent_ms))
+
+    async def correct_failing(self, endpoint: FailingEndpoint, failing_since_ms: int | None) -> None:
+        await self._writer.run(lambda c: health.correct(c, endpoint, failing_since_ms))
 
     async def read_outbox(self, limit: int) -> list[OutboxRow]:
         return await self._read(lambda c: messages.read_outbox(c, limit))

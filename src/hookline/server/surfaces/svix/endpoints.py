@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fastapi import APIRouter, Response, status
 
-from hookline.model import ids
+from hookline.model import Endpoint, ids
 from hookline.server.routing import BEARER, AuthenticatedRoute, Caller, RuntimeDep, Scope, require_accepting
 from hookline.server.runtime import Runtime
 from hookline.server.surfaces.svix.endpoint_body import read_created, read_patched, read_replaced
 from hookline.server.surfaces.svix.eras import ROTATED_FOR_OLDER, OlderSdk
 from hookline.server.surfaces.svix.paging import DEFAULT_LIMIT, Iterator, Limit, Order, iterators, read_page
-from hookline.server.surfaces.svix.rendering import render_endpoint, write_message
+from hookline.server.surfaces.svix.rendering import render_endpoint, render_health, write_message
 from hookline.server.surfaces.svix.shapes import (
     EndpointIn,
     EndpointOut,
@@ -34,6 +34,20 @@ router = APIRouter(
 )
 
 
+async def show_endpoints(runtime: Runtime, scope: AppScope, endpoints: Sequence[Endpoint]) -> list[EndpointOut]:
+    """Endpoints with their health, which takes one look for all of them."""
+    health = await runtime.endpoints.health(scope, [endpoint.id for endpoint in endpoints])
+    return [
+        render_endpoint(endpoint).model_copy(update={"health": render_health(endpoint, health.get(endpoint.id))})
+        for endpoint in endpoints
+    ]
+
+
+async def _show(runtime: Runtime, scope: AppScope, endpoint: Endpoint) -> EndpointOut:
+    [shown] = await show_endpoints(runtime, scope, [endpoint])
+    return shown
+
+
 @router.get("", operation_id="v1.endpoint.list")
 async def list_endpoints(
     runtime: RuntimeDep,
@@ -45,7 +59,7 @@ async def list_endpoints(
     page = read_page(ids.ENDPOINT, limit, iterator, ascending=order == "ascending")
     rows = await runtime.endpoints.list_page(scope, page)
     following, previous = iterators([row.id for row in rows.rows], rows, page)
-    data = [render_endpoint(row) for row in rows.rows]
+    data = await show_endpoints(runtime, scope, rows.rows)
     return ListOut(data=data, iterator=following, prev_iterator=previous, done=rows.done)
 
 
@@ -57,12 +71,12 @@ async def create_endpoint(runtime: RuntimeDep, scope: Scope, body: EndpointIn, r
 async def _create(runtime: Runtime, scope: AppScope, body: EndpointIn, response: Response) -> EndpointOut:
     endpoint = await runtime.endpoints.create(scope, read_created(body))
     response.headers["location"] = runtime.link(f"/api/v1/app/{endpoint.app_id}/endpoint/{endpoint.id}")
-    return render_endpoint(endpoint)
+    return await _show(runtime, scope, endpoint)
 
 
 @router.get("/{endpoint_id}", operation_id="v1.endpoint.get")
 async def get_endpoint(runtime: RuntimeDep, scope: Scope, endpoint_id: str) -> EndpointOut:
-    return render_endpoint(await runtime.endpoints.get(scope, endpoint_id))
+    return await _show(runtime, scope, await runtime.endpoints.get(scope, endpoint_id))
 
 
 @router.put(
@@ -78,13 +92,13 @@ async def update_endpoint(
         response.status_code = status.HTTP_201_CREATED
         return await _create(runtime, scope, body, response)
     updated = await runtime.endpoints.update(scope, endpoint_id, lambda endpoint: read_replaced(endpoint, body))
-    return render_endpoint(updated)
+    return await _show(runtime, scope, updated)
 
 
 @router.patch("/{endpoint_id}", operation_id="v1.endpoint.patch")
 async def patch_endpoint(runtime: RuntimeDep, scope: Scope, endpoint_id: str, body: EndpointPatch) -> EndpointOut:
     updated = await runtime.endpoints.update(scope, endpoint_id, lambda endpoint: read_patched(endpoint, body))
-    return render_endpoint(updated)
+    return await _show(runtime, scope, updated)
 
 
 @router.delete("/{endpoint_id}", status_code=status.HTTP_204_NO_CONTENT, operation_id="v1.endpoint.delete")

@@ -46,6 +46,7 @@ _endpoint_out: Final[dict[str, Any]] = {
     "ordered": False,
     "paused": False,
     "statusReason": None,
+    "health": {"state": "healthy", "failingSince": None, "disabledAt": None, "reason": None, "detail": None},
     "filter": None,
     "auth": None,
     "clientCertificate": None,

@@ -15,7 +15,6 @@ from hookline.server.surfaces.svix import endpoints
 from hookline.server.surfaces.svix.endpoint_body import read_created, read_patched, read_replaced
 from hookline.server.surfaces.svix.eras import ROTATED_FOR_OLDER, OlderSdk
 from hookline.server.surfaces.svix.paging import DEFAULT_LIMIT, Iterator, Limit, Order
-from hookline.server.surfaces.svix.rendering import render_endpoint
 from hookline.server.surfaces.svix.shapes import (
     EndpointIn,
     EndpointOut,
@@ -71,7 +70,8 @@ async def _create(runtime: Runtime, caller: Principal, body: EndpointIn, respons
     scope = await runtime.operations.make_scope(caller)
     endpoint = await runtime.endpoints.create(scope, form)
     response.headers["location"] = runtime.link(f"/api/v1{PATH}/{endpoint.id}")
-    return render_endpoint(endpoint)
+    [shown] = await endpoints.show_endpoints(runtime, scope, [endpoint])
+    return shown
 
 
 def _checked(form: EndpointForm) -> EndpointForm:
@@ -96,7 +96,8 @@ async def update_endpoint(
     updated = await runtime.endpoints.update(
         scope, endpoint_id, lambda endpoint: _checked(read_replaced(endpoint, body))
     )
-    return render_endpoint(updated)
+    [shown] = await endpoints.show_endpoints(runtime, scope, [updated])
+    return shown
 
 
 @router.patch("/{endpoint_id}", operation_id="v1.operational-webhook.endpoint.patch")
@@ -104,7 +105,8 @@ async def patch_endpoint(runtime: RuntimeDep, scope: Scope, endpoint_id: str, bo
     updated = await runtime.endpoints.update(
         scope, endpoint_id, lambda endpoint: _checked(read_patched(endpoint, body))
     )
-    return render_endpoint(updated)
+    [shown] = await endpoints.show_endpoints(runtime, scope, [updated])
+    return shown
 
 
 @router.delete(

@@ -24,9 +24,11 @@ from hookline.model import (
     Kind,
     Message,
 )
+from hookline.model.health import EndpointHealth, state_of
 from hookline.server.surfaces.svix.auth_shapes import render_auth, render_certificate
 from hookline.server.surfaces.svix.shapes import (
     ApplicationOut,
+    EndpointHealthOut,
     EndpointOut,
     EventTypeOut,
     MessageEndpointOut,
@@ -59,6 +61,17 @@ def render_application(application: Application) -> ApplicationOut:
         metadata=dict(application.metadata),
         created_at=format_time(application.created_at_ms),
         updated_at=format_time(application.updated_at_ms),
+    )
+
+
+def render_health(endpoint: Endpoint, health: EndpointHealth | None) -> EndpointHealthOut:
+    known = health or EndpointHealth()
+    return EndpointHealthOut(
+        state=state_of(endpoint, health).value,
+        failing_since=None if known.failing_since_ms is None else format_time(known.failing_since_ms),
+        disabled_at=None if known.disabled_at_ms is None else format_time(known.disabled_at_ms),
+        reason=known.reason,
+        detail=known.detail,
     )
 
 

@@ -95,6 +95,16 @@ class EndpointPatch(EndpointFields):
     url: str | None = None
 
 
+class EndpointHealthOut(Shape):
+    """Whether an endpoint gets what it is sent. `state`: healthy, failing, disabled or paused."""
+
+    state: str
+    failing_since: str | None
+    disabled_at: str | None
+    reason: str | None
+    detail: str | None
+
+
 class EndpointOut(Shape):
     id: str
     uid: str | None
@@ -116,6 +126,7 @@ class EndpointOut(Shape):
     ordered: bool
     paused: bool
     status_reason: str | None
+    health: Annotated[EndpointHealthOut | None, Field(description="Null where nobody looked.")] = None
     filter: dict[str, Any] | None
     auth: AuthOut | None
     client_certificate: ClientCertificateOut | None

@@ -77,17 +77,22 @@ ORDER BY hash COLLATE "C"
 ON CONFLICT (hash) DO UPDATE SET last_used_at_ms = GREATEST(f.last_used_at_ms, excluded.last_used_at_ms);
 
 -- name: disable_endpoints
+-- With failing_since_ms, only where that is still what is known.
 WITH held AS MATERIALIZED (
-    SELECT e.id, off.reason
-    FROM unnest($1::text[], $2::text[], $3::text[]) AS off (app_id, endpoint_id, reason)
+    SELECT e.id, off.reason, off.detail
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])
+        AS off (app_id, endpoint_id, reason, detail, failing_since_ms)
     JOIN hookline_endpoints e ON e.id = off.endpoint_id AND e.app_id = off.app_id
     WHERE e.deleted_at_ms IS NULL
+      AND (off.failing_since_ms IS NULL OR EXISTS (
+          SELECT 1 FROM hookline_endpoint_health h
+          WHERE h.endpoint_id = e.id AND h.failing_since_ms = off.failing_since_ms))
     ORDER BY e.id FOR UPDATE OF e
 )
 UPDATE hookline_endpoints e
-SET status = 'disabled', status_reason = held.reason, updated_at_ms = GREATEST($4, e.updated_at_ms + 1)
+SET status = 'disabled', status_reason = held.reason, updated_at_ms = GREATEST($6, e.updated_at_ms + 1)
 FROM held WHERE e.id = held.id AND e.status <> 'disabled'
-RETURNING e.app_id, e.id, e.uid, e.updated_at_ms, e.status_reason;
+RETURNING e.app_id, e.id, e.uid, e.updated_at_ms, held.reason, held.detail;
 
 -- name: bump_routing
 -- The clock's row is held until COMMIT: versions become visible in their order.

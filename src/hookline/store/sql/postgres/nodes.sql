@@ -38,3 +38,10 @@ RETURNING n.id;
 
 -- name: remove_node
 DELETE FROM hookline_nodes WHERE id = $1 AND epoch = $2;
+
+-- name: take_lead
+INSERT INTO hookline_leaders AS l (name, node_id, until_ms)
+VALUES ($1, $2, (extract(epoch FROM clock_timestamp()) * 1000)::bigint + $3)
+ON CONFLICT (name) DO UPDATE SET node_id = excluded.node_id, until_ms = excluded.until_ms
+WHERE l.node_id = excluded.node_id OR l.until_ms < (extract(epoch FROM clock_timestamp()) * 1000)::bigint
+RETURNING 1;

@@ -98,9 +98,12 @@ ON CONFLICT (endpoint_id) DO UPDATE
 SET state = excluded.state, open_until_ms = excluded.open_until_ms, failures = excluded.failures,
     failing_since_ms = excluded.failing_since_ms;
 
+-- Reason, time, endpoint, application, since when it fails (NULL: whatever is known of that).
 -- name: disable_endpoint
-UPDATE hookline_endpoints SET status = 'disabled', status_reason = ?, updated_at_ms = max(?, updated_at_ms + 1)
-WHERE id = ? AND app_id = ? AND status <> 'disabled' AND deleted_at_ms IS NULL
+UPDATE hookline_endpoints SET status = 'disabled', status_reason = ?1, updated_at_ms = max(?2, updated_at_ms + 1)
+WHERE id = ?3 AND app_id = ?4 AND status <> 'disabled' AND deleted_at_ms IS NULL
+  AND (?5 IS NULL OR EXISTS (
+      SELECT 1 FROM hookline_endpoint_health h WHERE h.endpoint_id = ?3 AND h.failing_since_ms = ?5))
 RETURNING uid, updated_at_ms;
 
 -- name: delete_batch

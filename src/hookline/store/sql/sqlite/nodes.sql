@@ -91,3 +91,9 @@ ON CONFLICT (id) DO NOTHING;
 
 -- name: find_batch_owner
 SELECT node_id FROM hookline_batches WHERE id = ?;
+
+-- Task, node, until, now.
+-- name: take_lead
+INSERT INTO hookline_leaders (name, node_id, until_ms) VALUES (?1, ?2, ?3)
+ON CONFLICT (name) DO UPDATE SET node_id = excluded.node_id, until_ms = excluded.until_ms
+WHERE node_id = excluded.node_id OR until_ms < ?4;
