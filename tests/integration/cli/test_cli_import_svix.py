@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from standardwebhooks import Webhook
@@ -14,7 +14,7 @@ from standardwebhooks import Webhook
 from hookline.cli.client import ClientError
 from hookline.cli.svix_import.calls import Answer, HttpApi
 from hookline.cli.svix_import.copier import Copier
-from hookline.cli.svix_import.report import Report
+from hookline.cli.svix_import.report import Outcome, Report
 from hookline.cli.svix_import.translation import MARKER
 from hookline.signatures import generate_ed25519
 from support.postgres import PostgresServer
@@ -331,6 +331,92 @@ def test_a_walk_that_ended_anywhere_is_ended_by_the_next(source: Tenant, target:
         assert report.interrupted_by == "The connection broke."
     assert (report.is_complete, calls > 10) == (True, True)
     assert shown(target) == shown(source)  # nothing is missing, nothing is there twice
+
+
+class OpenSource:
+    """Answers as Svix's open-source server has them: older names, no throttle rate, credentials in a URL."""
+
+    ANSWERS: ClassVar[dict[str, dict[str, Any]]] = {
+        "/event-type": {
+            "data": [
+                {
+                    "name": "invoice.paid",
+                    "description": "Paid",
+                    "archived": False,
+                    "deprecated": False,
+                    "schemas": {"1": {"type": "object"}},
+                    "featureFlag": "beta",
+                    "createdAt": "2024-01-01T00:00:00Z",
+                    "updatedAt": "2024-01-01T00:00:00Z",
+                }
+            ],
+            "iterator": "invoice.paid",
+            "done": True,
+        },
+        "/app": {
+            "data": [
+                {
+                    "id": "app_2fJ8dXzvGm3oqQk5CtfW0h1PzYr",
+                    "uid": "acme",
+                    "name": "Acme",
+                    "rateLimit": 50,
+                    "metadata": {},
+                    "createdAt": "2024-01-01T00:00:00Z",
+                    "updatedAt": "2024-01-01T00:00:00Z",
+                }
+            ],
+            "iterator": "app_2fJ8dXzvGm3oqQk5CtfW0h1PzYr",
+            "done": True,
+        },
+        "/app/app_2fJ8dXzvGm3oqQk5CtfW0h1PzYr/endpoint": {
+            "data": [
+                {
+                    "id": "ep_2fJ8dYh1kqQk5CtfW0h1PzYrGm3",
+                    "url": "https://user:pass%21@example.com/hooks",
+                    "description": "",
+                    "version": 1,
+                    "filterTypes": ["invoice.paid"],
+                    "channels": None,
+                    "rateLimit": None,
+                    "uid": None,
+                    "disabled": False,
+                    "metadata": {},
+                    "createdAt": "2024-01-01T00:00:00Z",
+                    "updatedAt": "2024-01-01T00:00:00Z",
+                }
+            ],
+            "iterator": "ep_2fJ8dYh1kqQk5CtfW0h1PzYrGm3",
+            "done": True,
+        },
+        "/secret": {"key": "whsec_" + "AbCd" * 8},
+        "/headers": {"headers": {"X-Team": "a"}, "sensitive": []},
+    }
+
+    async def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
+        assert method == "GET"
+        bare = path.partition("?")[0]
+        return Answer(200, self.ANSWERS.get(bare) or self.ANSWERS["/" + bare.rpartition("/")[2]], "")
+
+
+def test_what_the_open_source_server_answers(target: Tenant) -> None:
+    async def run() -> Report:
+        report = Report(dry_run=False)
+        write = HttpApi(target.server.url, target.token, 2)
+        try:
+            await Copier(OpenSource(), write, report).run()
+        finally:
+            write.close()
+        return report
+
+    for outcome in (Outcome.CREATED, Outcome.UNCHANGED):
+        report = asyncio.run(run())
+        assert [(item.outcome, item.notes) for item in report.items] == [(outcome, [])] * 3
+    assert get(target, "/app/acme")["throttleRate"] == 50
+    [endpoint] = get(target, "/app/acme/endpoint")["data"]
+    assert (endpoint["url"], endpoint["eventTypes"]) == ("https://example.com/hooks", ["invoice.paid"])
+    assert (endpoint["auth"]["type"], endpoint["auth"]["username"]) == ("basic", "user")
+    assert get(target, f"/app/acme/endpoint/{endpoint['id']}/secret") == OpenSource.ANSWERS["/secret"]
+    assert get(target, "/event-type/invoice.paid")["featureFlags"] == ["beta"]
 
 
 @pytest.mark.parametrize(
