@@ -8,7 +8,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hookline import __version__
-from hookline.server import health, metrics
+from hookline.server import health, jwks, metrics
 from hookline.server.description import DESCRIPTION, TITLE, describe
 from hookline.server.errors import install_error_handlers
 from hookline.server.gate import Gate
@@ -53,6 +53,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.runtime = runtime
     install_error_handlers(app)
     app.include_router(health.router)
+    app.include_router(jwks.router)
     if settings.metrics_enabled:
         app.include_router(metrics.build_router(runtime))
     app.include_router(svix.router)

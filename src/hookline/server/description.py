@@ -17,7 +17,7 @@ from typing import Any, Final
 from fastapi.openapi.utils import get_openapi
 
 from hookline import __version__
-from hookline.server import health
+from hookline.server import health, jwks
 from hookline.server.access import ACCESS, Needs
 from hookline.server.surfaces import svix
 from hookline.server.surfaces.svix.examples import EXAMPLES
@@ -30,6 +30,7 @@ DESCRIPTION: Final = (
 )
 TAGS: Final = {
     "Health": "Whether the server does its work.",
+    "Keys": "What receivers verify Ed25519 signatures with.",
     "Authentication": "Tokens for customers, and their end.",
     "Application": "An organization's customers. Nothing passes from one to another.",
     "Endpoint": "The URLs of an application's subscribers: what they want, in which format, how it is signed.",
@@ -115,7 +116,7 @@ def to_text(description: dict[str, Any]) -> str:
 
 @cache
 def _description() -> dict[str, Any]:
-    routes = [*health.router.routes, *svix.router.routes]
+    routes = [*health.router.routes, *jwks.router.routes, *svix.router.routes]
     schema = get_openapi(title=TITLE, version=__version__, description=DESCRIPTION, routes=routes)
     schema["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
     components = schema["components"]

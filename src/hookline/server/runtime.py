@@ -33,6 +33,7 @@ from hookline.services import (
     Examples,
     Idempotency,
     Keys,
+    KeySets,
     MessageOptions,
     Messages,
     Operations,
@@ -88,6 +89,7 @@ class Runtime:
             self.store, self.egress_policy, self.checks, self.clock, default_schedule_s=settings.retry_schedule
         )
         self.openai_endpoints = OpenAIEndpoints(self.endpoints, self.event_types, self.engine.trial, self.clock)
+        self.key_sets = KeySets(self.engine.routing, self.clock)
         self.messages = Messages(self.store, self.engine.ingest, self.checks, self.clock, message_options(settings))
         self.operations = Operations(self.store, self.clock)
         self.examples = Examples(self.event_types, self.endpoints, self.messages)

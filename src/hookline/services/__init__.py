@@ -32,6 +32,7 @@ from hookline.services.event_type_form import EventTypeForm
 from hookline.services.event_types import EventTypes, ImportedType
 from hookline.services.examples import ExampleForm, Examples
 from hookline.services.idempotency import Idempotency
+from hookline.services.key_sets import KeySets, verifying_key
 from hookline.services.keys import Keys, NewKey
 from hookline.services.messages import MessageForm, MessageOptions, Messages
 from hookline.services.operations import Operations, check_operational_types
@@ -69,6 +70,7 @@ __all__ = [
     "ImportedType",
     "InProgressError",
     "InvalidError",
+    "KeySets",
     "Keys",
     "LimitReachedError",
     "MessageForm",
@@ -91,4 +93,5 @@ __all__ = [
     "check_operational_types",
     "public_form",
     "type_of",
+    "verifying_key",
 ]

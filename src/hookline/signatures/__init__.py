@@ -13,6 +13,7 @@ from hookline.signatures.body_hmac import BodySigner, Encoding, verify_body
 from hookline.signatures.connection_hmac import ConnectionSigner, verify_connection
 from hookline.signatures.diagnosis import Diagnosis, Finding, FindingCode, explain
 from hookline.signatures.errors import SignatureError, SignatureErrorCode
+from hookline.signatures.jwk import thumbprint, write_jwk
 from hookline.signatures.keys import (
     Key,
     SigningKey,
@@ -49,7 +50,9 @@ __all__ = [
     "generate_ed25519",
     "generate_symmetric",
     "parse_key",
+    "thumbprint",
     "verify",
     "verify_body",
     "verify_connection",
+    "write_jwk",
 ]

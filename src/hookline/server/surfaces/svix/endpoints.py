@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from fastapi import APIRouter, Response, status
 
 from hookline.model import Endpoint, ids
+from hookline.server import jwks
 from hookline.server.routing import BEARER, AuthenticatedRoute, Caller, RuntimeDep, Scope, require_accepting
 from hookline.server.runtime import Runtime
 from hookline.server.surfaces.svix.endpoint_body import read_created, read_patched, read_replaced
@@ -26,7 +27,8 @@ from hookline.server.surfaces.svix.shapes import (
     SecretOut,
     SecretRotateIn,
 )
-from hookline.services import SENSITIVE_HEADERS, Capability, ExampleForm, NotFoundError, public_form
+from hookline.services import SENSITIVE_HEADERS, Capability, ExampleForm, NotFoundError, public_form, verifying_key
+from hookline.signatures import thumbprint
 from hookline.store import AppScope
 
 router = APIRouter(
@@ -113,7 +115,16 @@ async def get_secret(runtime: RuntimeDep, scope: Scope, endpoint_id: str, respon
     response.headers["cache-control"] = "no-store"
     if not endpoint.secrets:
         raise NotFoundError("This endpoint has no secret: what is sent to it is not signed.")
-    return SecretOut(key=public_form(endpoint.secrets[0].key))
+    return _secret_of(runtime, endpoint)
+
+
+def _secret_of(runtime: Runtime, endpoint: Endpoint) -> SecretOut:
+    current = endpoint.secrets[0].key
+    public = verifying_key(current)
+    if public is None:
+        return SecretOut(key=public_form(current))
+    link = runtime.link(jwks.link_to(endpoint.app_id, endpoint.id))
+    return SecretOut(key=public.to_text(), kid=thumbprint(public), jwks_url=link)
 
 
 @router.post(
@@ -132,7 +143,7 @@ async def rotate_secret(
     if older:
         return Response(status_code=status.HTTP_204_NO_CONTENT)
     response.headers["cache-control"] = "no-store"
-    return SecretOut(key=public_form(endpoint.secrets[0].key))
+    return _secret_of(runtime, endpoint)
 
 
 @router.post(

@@ -135,7 +135,11 @@ class EndpointOut(Shape):
 
 
 class SecretOut(Shape):
+    """What a receiver verifies with. An Ed25519 key also has a name, and an address where it and its successors are."""
+
     key: Annotated[str, Field(repr=False)]
+    kid: Annotated[str | None, Field(description="The key's name in the JWK Set.")] = None
+    jwks_url: Annotated[str | None, Field(description="The JWK Set of this endpoint.")] = None
 
 
 class SecretRotateIn(Shape):
