@@ -20,6 +20,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("put", "/app/{app_id}/endpoint/{endpoint_id}/headers"): {"headers": {"X-Evil": "1"}},
     ("patch", "/app/{app_id}/endpoint/{endpoint_id}/headers"): {"headers": {"X-Evil": "1"}},
     ("patch", "/app/{app_id}/endpoint/{endpoint_id}/transformation"): {"code": "{evil: @}"},
+    ("post", "/app/{app_id}/endpoint/{endpoint_id}/send-example"): {"eventType": "a.b"},
     ("post", "/app/{app_id}/endpoint/{endpoint_id}/recover"): WINDOW,
     ("post", "/app/{app_id}/endpoint/{endpoint_id}/replay-missing"): WINDOW,
     ("post", "/app/{app_id}/endpoint/{endpoint_id}/bulk-replay"): WINDOW,
