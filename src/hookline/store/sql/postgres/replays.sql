@@ -13,17 +13,21 @@ WHERE m.org_id = $1 AND m.app_id = $2 AND m.id > $3 AND m.id <= $4
 ORDER BY m.id LIMIT $5;
 
 -- name: list_standing
--- Attempts and rows in one statement, so that a delivery which moves from one to the other is seen exactly once.
+-- Attempts and rows in one statement, so that a delivery which moves from one to the other is seen exactly once. OFFSET 0
+-- and the empty text keep the planner to one way, from the page to what belongs to it, whatever it thinks is there.
 SELECT t.message_id, true AS is_end, t.kind, t.status, t.final, t.reason, t.response_status, 0::bigint, 0::bigint, false,
        false, t.id
 FROM unnest($1::text[]) AS wanted (id)
-JOIN hookline_attempts t ON t.message_id = wanted.id
-WHERE t.endpoint_id = $2
+CROSS JOIN LATERAL (
+    SELECT * FROM hookline_attempts WHERE message_id = wanted.id AND endpoint_id || '' = $2 OFFSET 0
+) AS t
 UNION ALL
 SELECT p.message_id, false, p.kind, 0, false, '', 0, p.attempts, p.due_at_ms, p.lease_node IS NOT NULL,
        (e.status = 'enabled' AND e.deleted_at_ms IS NULL) IS TRUE, ''
 FROM unnest($1::text[]) AS wanted (id)
-JOIN hookline_pending p ON p.message_id = wanted.id AND p.endpoint_id = $2
+CROSS JOIN LATERAL (
+    SELECT * FROM hookline_pending WHERE message_id = wanted.id AND endpoint_id || '' = $2 OFFSET 0
+) AS p
 LEFT JOIN hookline_endpoints e ON e.id = p.endpoint_id
 ORDER BY 12;
 

@@ -51,7 +51,7 @@ WHERE NOT EXISTS (
 UNION ALL
 SELECT p.message_id, p.endpoint_id, p.kind, p.app_id, p.attempts, p.rescues, p.sequence
 FROM unnest($2::text[]) AS e (id)
-JOIN hookline_pending p ON p.message_id = e.id;
+CROSS JOIN LATERAL (SELECT * FROM hookline_pending WHERE message_id = e.id OFFSET 0) AS p;
 
 -- name: lock_rows_of_messages
 SELECT message_id, endpoint_id, kind FROM hookline_pending WHERE message_id = ANY ($1::text[])
