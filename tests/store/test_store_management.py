@@ -29,6 +29,19 @@ async def test_applications_come_back_as_they_went_in(store):
     assert await store.get_application(org, "acme") is None
 
 
+async def test_two_changes_of_an_application_made_from_the_same_state(world):
+    """The second one is told, whoever made the first."""
+    read = await world.store.get_application(world.org, world.app.id)
+    first = msgspec.structs.replace(read, name="First", updated_at_ms=read.updated_at_ms + 1)
+    second = msgspec.structs.replace(read, metadata={"a": "b"}, updated_at_ms=read.updated_at_ms + 1)
+    assert await world.store.update_application(first, read_at_ms=read.updated_at_ms)
+    with pytest.raises(ChangedMeanwhileError):
+        await world.store.update_application(second, read_at_ms=read.updated_at_ms)
+    assert (await world.store.get_application(world.org, world.app.id)).name == "First"
+    gone = msgspec.structs.replace(second, id="app_none")
+    assert await world.store.update_application(gone, read_at_ms=read.updated_at_ms) is None
+
+
 async def test_an_applications_update_replaces_what_may_change(store):
     created = await store.create_application(application(uid="a"))
     changed = msgspec.structs.replace(

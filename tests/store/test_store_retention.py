@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hookline.model import AttemptStatus
+from hookline.model import AttemptStatus, OrganizationSettings
 from hookline.model.ids import BATCH
-from hookline.store import MessageKey, NewMessage, Outcome, PruneReport, Spill
+from hookline.store import MessageKey, NewMessage, OrgScope, Outcome, PruneReport, Retention, Spill
 from support.store import DAY, NOW, ORG, SECOND, World, application, attempt, endpoint, failure, key, message, new_id
 
 OLD = NOW - 100 * DAY
@@ -44,11 +44,13 @@ async def test_leased_rows_of_deleted_endpoints_are_left_to_their_node(world, da
     assert await database.count("pending") == 1
 
 
-async def test_rows_of_deleted_applications_are_canceled_too(world, database, target):
+async def test_rows_of_deleted_applications_are_not_canceled(world, database, target):
+    """They are erased: nobody may read what became of them."""
     await world.free(target)
     await world.store.delete_application(world.scope, NOW)
-    assert (await world.store.cancel_deleted(NOW, 10)).canceled == 1
-    assert await database.count("pending") == 0
+    assert (await world.store.cancel_deleted(NOW, 10)).canceled == 0
+    await world.store.erase_deleted(NOW, 10)
+    assert await database.count("pending") == await database.count("attempts") == 0
 
 
 async def test_ordered_and_manual_rows_are_canceled_too(world, database):
@@ -211,6 +213,41 @@ async def test_pruning_goes_in_bounded_steps(world, database, target):
     assert await database.count("messages") == await database.count("attempts") == 0
 
 
+async def test_an_organization_may_keep_less(world, database, target):
+    """What is older than it wants goes row by row; what is owed stays, and so does what others have."""
+    theirs = await world.store.create_application(application(org_id="org_two"))
+    at = await world.store.create_endpoint(endpoint(theirs.id, org_id="org_two"))
+    other = message(theirs.id, at.id, at_ms=NOW - 5 * DAY, org_id="org_two")
+    batch_id = new_id(BATCH)
+    await world.write(messages=[NewMessage(other)], batch_id=batch_id)
+    await world.write(outcomes=[Outcome(attempt(other, at.id, at_ms=NOW - 5 * DAY))], settled_batches=[batch_id])
+    await settled(world, target, NOW - 5 * DAY, 5)
+    (young,) = await settled(world, target, NOW - DAY)
+    (owed,) = await settled(world, target, NOW - 5 * DAY)
+    await world.store.request_resend(world.scope, owed.id, target, NOW)
+    reports = []
+    while not reports or reports[-1].more:
+        reports.append(await world.store.prune_organization(ORG, NOW - 2 * DAY, 2))
+        assert len(reports) < 10
+    assert [report.messages for report in reports] == [2, 2, 1]
+    assert sum(report.attempts for report in reports) == 5
+    kept = {young.id, owed.id, other.id}
+    assert {row[0] for row in await database.fetch("SELECT id FROM hookline_messages")} == kept
+    assert {row[0] for row in await database.fetch("SELECT message_id FROM hookline_attempts")} == kept
+
+
+async def test_which_organizations_keep_less(world):
+    store = world.store
+    assert await store.list_retentions() == []
+    for org_id, settings in (
+        ("org_one", OrganizationSettings(retention_days=7)),
+        ("org_two", OrganizationSettings(payload_retention_days=3)),
+    ):
+        read = await store.get_organization(OrgScope(org_id))
+        await store.update_settings(OrgScope(org_id), settings, read_version=read.catalog_version)
+    assert await store.list_retentions() == [Retention("org_one", 7)]
+
+
 async def test_expired_keys_go(world, database):
     for name, expires in (("event:old", NOW), ("event:new", NOW + 1)):
         keys = (MessageKey(name, b"f", expires),)
@@ -251,30 +288,6 @@ async def test_nodes_go_after_their_rescue_too(world, database):
     await world.store.rescue(world.node, NOW, 100)
     await prune_all(world, now_ms=now_ms)
     assert await database.count("nodes", "id = 'node_long_gone'") == 0
-
-
-async def test_deleted_applications_go_entirely(world, database):
-    doomed = await world.store.create_application(application(uid="doomed"))
-    one = await world.store.create_endpoint(endpoint(doomed.id))
-    batch_id = new_id(BATCH)
-    sent = [message(doomed.id, one.id) for _ in range(3)]
-    await world.write(messages=[NewMessage(each) for each in sent], batch_id=batch_id)
-    await world.write(
-        outcomes=[Outcome(attempt(sent[0], one.id)), Outcome(failure(sent[1], one.id), retry_at_ms=NOW + DAY)],
-        spills=[Spill(key(sent[2], one.id), doomed.id, NOW)],
-        settled_batches=[batch_id],
-    )
-    kept = await settled(world, (await world.endpoint()).id, NOW)
-    from hookline.store import AppScope
-
-    await world.store.delete_application(AppScope(ORG, doomed.id), NOW)
-    await world.store.cancel_deleted(NOW, 100)
-    await prune_all(world, now_ms=NOW + 2 * DAY)
-    await prune_all(world, now_ms=NOW + 2 * DAY)
-    for table in ("messages", "attempts", "endpoints", "pending", "lanes"):
-        assert await database.count(table, f"app_id = '{doomed.id}'") == 0
-    assert await database.fetch("SELECT id FROM hookline_applications") == [(world.app.id,)]
-    assert await database.fetch("SELECT id FROM hookline_messages") == [(kept[0].id,)]
 
 
 async def test_status_of_a_canceled_attempt(world, target):

@@ -47,6 +47,16 @@ class OrganizationSettings(msgspec.Struct, frozen=True, rename="camel", omit_def
             "the operator has it."
         ),
     ] = None
+    retention_days: Annotated[
+        Annotated[int, msgspec.Meta(ge=1, le=3650)] | None,
+        msgspec.Meta(
+            description="Days after which messages and attempts are removed, if the operator keeps them longer."
+        ),
+    ] = None
+    payload_retention_days: Annotated[
+        Annotated[int, msgspec.Meta(ge=1, le=3650)] | None,
+        msgspec.Meta(description="Days after which payloads are emptied, unless a message names a time of its own."),
+    ] = None
 
 
 class Organization(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -10,15 +10,17 @@ import msgspec
 from hookline.clock import Clock
 from hookline.model import Application, ids
 from hookline.services.directory import Directory
-from hookline.services.errors import NotFoundError
+from hookline.services.errors import ConflictError, NotFoundError
 from hookline.services.operations import refuse_operations
 from hookline.services.principal import Principal
 from hookline.services.validation import Findings, check_metadata, check_name, check_throttle_rate, check_uid
+from hookline.store.errors import ChangedMeanwhileError
 from hookline.store.errors import ConflictError as StoreConflictError
 from hookline.store.protocol import Management, Page, Slice
 from hookline.store.scope import AppScope
 
 DEFAULT_UID: Final = "default"
+MAX_TRIES: Final = 20  # of a change that others interrupt
 
 
 class ApplicationForm(msgspec.Struct, frozen=True):
@@ -113,31 +115,42 @@ class Applications:
         """Raises ForbiddenError when the caller is one application only."""
         return await self._store.list_applications(principal.require_organization(), page)
 
-    async def update(self, principal: Principal, application: Application, form: ApplicationForm) -> Application:
-        """Replace what the form says.
+    async def update(
+        self, principal: Principal, id_or_uid: str, fill_form: Callable[[Application], ApplicationForm]
+    ) -> Application:
+        """Replace what the form says that `fill_form` makes of the application as it is: once more, if somebody else
+        changed it meanwhile, so that neither change is lost.
 
         Raises:
             ForbiddenError: the caller is one application only.
             InvalidError: the form breaks a rule.
-            ConflictError: the uid is taken, or this is the operations application.
-            NotFoundError: it was deleted meanwhile.
+            ConflictError: the uid is taken, this is the operations application, or others change it all the time.
+            NotFoundError: there is no such application.
         """
         principal.require_organization()
-        _check(form)
+        application = await self._directory.find(principal, id_or_uid)
         await refuse_operations(self._store, application)
-        changed = msgspec.structs.replace(
-            application,
-            name=form.name,
-            uid=form.uid,
-            throttle_rate=form.throttle_rate,
-            metadata=form.metadata,
-            updated_at_ms=self._clock.now_ms(),
-        )
-        updated = await self._store.update_application(changed)
-        self._directory.forget()
-        if updated is None:
-            raise NotFoundError
-        return updated
+        for _ in range(MAX_TRIES):
+            form = fill_form(application)
+            _check(form)
+            changed = msgspec.structs.replace(
+                application,
+                name=form.name,
+                uid=form.uid,
+                throttle_rate=form.throttle_rate,
+                metadata=form.metadata,
+                updated_at_ms=max(self._clock.now_ms(), application.updated_at_ms + 1),
+            )
+            try:
+                updated = await self._store.update_application(changed, read_at_ms=application.updated_at_ms)
+            except ChangedMeanwhileError:
+                application = await self._directory.find(principal, application.id)
+                continue
+            self._directory.forget()
+            if updated is None:
+                raise NotFoundError
+            return updated
+        raise ConflictError("Others change this application all the time. Try again.")
 
     async def delete(self, principal: Principal, id_or_uid: str) -> str:
         """Delete an application with all its endpoints; its id, for whoever keeps it in memory.

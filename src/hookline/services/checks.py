@@ -34,11 +34,16 @@ log = logging.getLogger("hookline.services.checks")
 
 
 class Checks:
-    """The checks of one organization. `known` is None where any type may be sent; `schemas` are JSON text by type."""
+    """The checks of one organization. `known` is None where any type may be sent; `schemas` are JSON text by type.
+    `payload_retention_s` is how long its payloads are kept, if it says so.
+    """
 
-    __slots__ = ("_known", "_ordered", "_schemas", "_validators")
+    __slots__ = ("_known", "_ordered", "_schemas", "_validators", "payload_retention_s")
 
-    def __init__(self, known: frozenset[str] | None, schemas: Mapping[str, str]) -> None:
+    def __init__(
+        self, known: frozenset[str] | None, schemas: Mapping[str, str], payload_retention_s: float | None = None
+    ) -> None:
+        self.payload_retention_s = payload_retention_s
         self._known = known
         self._ordered = sorted(known or ())
         self._schemas = schemas
@@ -225,11 +230,15 @@ class ChecksCache:
         organization = await self._store.get_organization(OrgScope(org_id))
         settings = organization.settings
         knows, validates = settings.event_type_check == "known", settings.schema_validation == "on"
+        days = settings.payload_retention_days
         checks = NO_CHECKS
-        if knows or validates:
-            types = await self._store.list_live_types(OrgScope(org_id), with_schemas=validates)
+        if knows or validates or days is not None:
+            types: list[tuple[str, str | None]] = []
+            if knows or validates:
+                types = await self._store.list_live_types(OrgScope(org_id), with_schemas=validates)
             known = frozenset(name for name, _ in types) if knows else None
-            checks = Checks(known, {name: schemas for name, schemas in types if schemas is not None})
+            schemas = {name: text for name, text in types if text is not None}
+            checks = Checks(known, schemas, None if days is None else days * 86_400.0)
             previous = self._outdated.pop(org_id, None)
             if previous is not None:
                 checks.take_over(previous)

@@ -123,7 +123,9 @@ class Messages:
                 raise InvalidError(problems)
         channels = tuple(dict.fromkeys(form.channels)) if form.channels else ()
         now_ms = self._clock.now_ms()
-        retention_s = form.retention_s if form.retention_s is not None else self._options.retention_s
+        retention_s = form.retention_s
+        if retention_s is None:
+            retention_s = _sooner(checks.payload_retention_s, self._options.retention_s)
         deliver_at_ms = None if form.deliver_at_ms is None else _read_delay(form.deliver_at_ms, now_ms)
         return Draft(
             scope.org_id,
@@ -291,6 +293,13 @@ def _batched(names: Iterable[str], size: int) -> Iterator[list[str]]:
     rest = iter(names)
     while chunk := list(islice(rest, size)):
         yield chunk
+
+
+def _sooner(one_s: float | None, other_s: float | None) -> float | None:
+    """What the organization wants, and what the operator wants of all."""
+    if one_s is None or other_s is None:
+        return other_s if one_s is None else one_s
+    return min(one_s, other_s)
 
 
 def _read_delay(deliver_at_ms: int, now_ms: int) -> int | None:

@@ -25,6 +25,7 @@ from hookline.store.changes import (
     Outcome,
     PruneReport,
     RescueReport,
+    Retention,
     Spill,
     Want,
 )
@@ -104,6 +105,7 @@ __all__ = [
     "Page",
     "PruneReport",
     "RescueReport",
+    "Retention",
     "Slice",
     "Spill",
     "StaleRoutingError",

@@ -223,6 +223,10 @@ class RescueReport(msgspec.Struct, frozen=True):
     more: bool = False
 
 
+#: how long the bare rows of a deleted application stay: no request to one of its endpoints takes as long
+ERASURE_GRACE_MS: Final = 600_000
+
+
 class PruneReport(msgspec.Struct, frozen=True):
     """What one round of pruning removed. `more` says that another round would find more."""
 
@@ -239,6 +243,13 @@ class Expunged(msgspec.Struct, frozen=True):
 
     payloads: int
     last_seen: str | None  # None: that was the last step
+
+
+class Retention(msgspec.Struct, frozen=True):
+    """An organization that keeps its messages for a time of its own."""
+
+    org_id: str
+    days: int
 
 
 class OutboxRow(msgspec.Struct, frozen=True):

@@ -40,6 +40,7 @@ from hookline.store.changes import (
     OutboxRow,
     PruneReport,
     RescueReport,
+    Retention,
     SlotRequest,
     Slots,
     Want,
@@ -172,12 +173,20 @@ class Management(Protocol):
 
     async def get_application(self, scope: OrgScope, id_or_uid: str) -> Application | None: ...
     async def list_applications(self, scope: OrgScope, page: Page) -> Slice[Application]: ...
-    async def update_application(self, application: Application) -> Application | None:
-        """Replace name, uid, throttle_rate, metadata. None when it is gone. Raises ConflictError."""
+    async def update_application(
+        self, application: Application, *, read_at_ms: int | None = None
+    ) -> Application | None:
+        """Replace name, uid, throttle_rate, metadata. None when it is gone. Raises ConflictError.
+
+        `read_at_ms` is the `updated_at_ms` of the state that this change was made from: ChangedMeanwhileError when it
+        is not the application's any more.
+        """
         ...
 
     async def delete_application(self, scope: AppScope, now_ms: int) -> bool:
-        """Mark it and its endpoints deleted (uids are free again); the Pruner cancels what is owed and removes rows."""
+        """Mark it and its endpoints deleted (uids are free again), and remove their names, addresses, secrets and
+        keys; the Pruner removes the rest.
+        """
         ...
 
     async def get_operations_application(self, scope: OrgScope) -> Application | None:
@@ -477,7 +486,15 @@ class EngineStore(Protocol):
         ...
 
     async def cancel_deleted(self, now_ms: int, limit: int) -> PruneReport:
-        """Write a final `canceled` attempt (reason `endpoint_deleted`) for free `pending` rows of deleted endpoints."""
+        """Write a final `canceled` attempt (reason `endpoint_deleted`) for free `pending` rows of deleted endpoints;
+        those of deleted applications are `erase_deleted`'s.
+        """
+        ...
+
+    async def erase_deleted(self, now_ms: int, limit: int) -> PruneReport:
+        """Remove what deleted applications left: at most `limit` rows of `pending`, messages, keys and attempts each;
+        and ten minutes after the deletion, when nothing more can come, all else that knows of them.
+        """
         ...
 
     async def expire_payloads(self, now_ms: int, limit: int) -> PruneReport:
@@ -485,9 +502,14 @@ class EngineStore(Protocol):
         ...
 
     async def prune(self, before_ms: int, now_ms: int, limit: int) -> PruneReport:
-        """Remove messages and attempts made before `before_ms`, expired keys, rows of deleted applications and of nodes
-        dead for a day. A message that is still owed (`pending`, a batch) stays, with its attempts.
+        """Remove messages and attempts made before `before_ms`, expired keys, and rows of nodes dead for a day. A
+        message that is still owed (`pending`, a batch) stays, with its attempts.
         """
+        ...
+
+    async def list_retentions(self) -> list[Retention]: ...
+    async def prune_organization(self, org_id: str, before_ms: int, limit: int) -> PruneReport:
+        """As `prune`, but row by row, of the messages and attempts of one organization."""
         ...
 
     async def read_outbox(self, limit: int) -> list[OutboxRow]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from svix.api import ApplicationIn, ApplicationListOptions, ApplicationPatch
 from svix.exceptions import HttpError
 from svix.models import Ordering
 
 from integration.svix.driven import Driven
+from support.server import Tenant
 
 
 def test_create_get_update_patch_delete(svix: Driven) -> None:
@@ -74,3 +77,17 @@ def test_list_in_pages_both_ways(svix: Driven) -> None:
 def test_an_empty_list(svix: Driven) -> None:
     empty = svix.application.list()
     assert (empty.data, empty.done, empty.iterator, empty.prev_iterator) == ([], True, None, None)
+
+
+def test_two_changes_at_once_are_both_kept(svix: Driven, tenant: Tenant) -> None:
+    """Whoever reads first and writes last makes their change anew from what is there then."""
+    app_id = svix.application.create(ApplicationIn(name="Customer", metadata={"zero": "0"})).id
+    with ThreadPoolExecutor(8) as threads:
+        names = [f"n{number}" for number in range(8)]
+        changes = [{"metadata": {name: "1"}} if number % 2 else {"name": name} for number, name in enumerate(names)]
+        answers = list(threads.map(lambda body: tenant.http.patch(f"/app/{app_id}", json=body), changes))
+    assert {answer.status_code for answer in answers} == {200}
+    found = svix.application.get(app_id)
+    assert found.name in names
+    assert found.metadata != {"zero": "0"}
+    assert len({answer.json()["updatedAt"] for answer in answers}) == len(answers)

@@ -22,6 +22,7 @@ from hookline.services import (
     Messages,
     PayloadTooLargeError,
 )
+from hookline.services.checks import Checks
 from hookline.store import AppScope, Commit, Duplicate, NewMessage, Store
 
 SCOPE = AppScope("org_1", "app_1")
@@ -47,6 +48,34 @@ async def test_a_draft_says_what_the_form_said(store: Store, clock: ManualClock)
     assert draft.payload_expires_at_ms == clock.now_ms() + 3_600_000
     assert messages(store, clock).draft(SCOPE, FORM).payload_expires_at_ms is None
     assert messages(store, clock, retention_s=60).draft(SCOPE, FORM).payload_expires_at_ms == clock.now_ms() + 60_000
+
+
+@pytest.mark.parametrize(
+    ("stated", "organization", "operator", "kept"),
+    [
+        (None, None, None, None),
+        (None, 7, None, 7),
+        (None, 7, 3, 3),
+        (None, 7, 9, 7),
+        (None, None, 9, 9),
+        (60, 7, 3, 60),
+    ],
+)
+async def test_whose_retention_counts(
+    store: Store,
+    clock: ManualClock,
+    stated: int | None,
+    organization: int | None,
+    operator: int | None,
+    kept: int | None,
+) -> None:
+    """What the message says; else the shorter one of its organization's and the operator's."""
+    day_s = 86_400.0
+    service = messages(store, clock, **({} if operator is None else {"retention_s": operator * day_s}))
+    checks = Checks(None, {}, None if organization is None else organization * day_s)
+    form = msgspec.structs.replace(FORM, retention_s=None if stated is None else stated * day_s)
+    expires_at_ms = service.draft(SCOPE, form, checks=checks).payload_expires_at_ms
+    assert expires_at_ms == (None if kept is None else clock.now_ms() + kept * day_s * 1000)
 
 
 async def test_tags_and_when_it_goes_out(store: Store, clock: ManualClock) -> None:

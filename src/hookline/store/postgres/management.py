@@ -20,6 +20,7 @@ from hookline.store.postgres import health
 from hookline.store.postgres.announcing import announce
 from hookline.store.postgres.base import PostgresBase
 from hookline.store.postgres.connections import Connection
+from hookline.store.postgres.erasing import begin_erasure
 from hookline.store.postgres.failures import retry_contention
 from hookline.store.postgres.paging import fetch_page
 from hookline.store.protocol import Change, Page, Routes, Slice
@@ -51,16 +52,23 @@ class Management(PostgresBase):
         found = await fetch_page(self._reads, _SQL["list_applications"], page, scope.org_id)
         return Slice([records.application_from_row(row) for row in found.rows], found.done, found.last_seen)
 
-    async def update_application(self, application: Application) -> Application | None:
+    async def update_application(
+        self, application: Application, *, read_at_ms: int | None = None
+    ) -> Application | None:
         identifier, org_id, uid, name, throttle_rate, metadata, _, updated_at_ms, _ = records.application_to_row(
             application
         )
         values = (identifier, org_id, uid, name, throttle_rate, metadata, updated_at_ms)
         async with self._writing() as connection:
             version = await _next_version(connection)
-            row = await connection.fetchrow(_SQL["update_application"], *values, version)
+            row = await connection.fetchrow(_SQL["update_application"], *values, version, read_at_ms)
+            if row is None:
+                found = await connection.fetchrow(_SQL["find_application"], org_id, identifier)
+                if found is not None and read_at_ms is not None:
+                    raise ChangedMeanwhileError("the application was changed by somebody else; read it again")
+                return None
             await connection.execute(_NOTIFY, f"routing/{identifier}")
-        return None if row is None else records.application_from_row(tuple(row))
+        return records.application_from_row(tuple(row))
 
     async def delete_application(self, scope: AppScope, now_ms: int) -> bool:
         return await retry_contention(lambda: self._delete_application_once(scope, now_ms))
@@ -68,6 +76,7 @@ class Management(PostgresBase):
     async def _delete_application_once(self, scope: AppScope, now_ms: int) -> bool:
         async with self._writing() as connection:
             endpoints = (scope.app_id, scope.org_id, now_ms)
+            await begin_erasure(connection, scope)
             await connection.execute(_SQL["delete_endpoints_of_application"], *endpoints)
             await health.forget_application(connection, scope.app_id)
             version = await _next_version(connection)

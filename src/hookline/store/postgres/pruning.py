@@ -11,7 +11,7 @@ from typing import Final
 
 from hookline.model import AttemptStatus
 from hookline.model.ids import ATTEMPT, ID_MARGIN_MS, MESSAGE, id_at
-from hookline.store.changes import PruneReport
+from hookline.store.changes import PruneReport, Retention
 from hookline.store.postgres import answers, partitions, tokens
 from hookline.store.postgres.base import PostgresBase
 from hookline.store.postgres.connections import Connection
@@ -65,7 +65,7 @@ class Pruning(PostgresBase):
         await partitions.ensure_partitions(self._upkeep, now_ms)
         dropped = await partitions.drop_partitions(self._upkeep, before_ms)
         more_messages, more_attempts = await self._delete_old(dropped.crowded, before_ms, limit)
-        gone_messages, gone_attempts = await self._delete_applications(now_ms - DAY_MS, limit)
+        await self._delete_endpoints(now_ms - DAY_MS, limit)
         async with self._upkeep.transaction() as connection:
             keys = len(await connection.fetch(_SQL["delete_keys"], now_ms, limit))
             expired_rows = await tokens.prune(connection, now_ms, limit)
@@ -78,12 +78,25 @@ class Pruning(PostgresBase):
             await connection.execute(_SQL["delete_tombstones"], TOMBSTONE_MS)
             await connection.execute(_RATES["forget_rates"], HOUR_MS)
         return PruneReport(
-            messages=dropped.messages + more_messages + gone_messages,
-            attempts=dropped.attempts + more_attempts + gone_attempts,
+            messages=dropped.messages + more_messages,
+            attempts=dropped.attempts + more_attempts,
             keys=keys,
-            more=dropped.busy
-            or max(more_messages, more_attempts, gone_messages, gone_attempts, keys, expired_rows) >= limit,
+            more=dropped.busy or max(more_messages, more_attempts, keys, expired_rows) >= limit,
         )
+
+    async def list_retentions(self) -> list[Retention]:
+        async with self._upkeep.transaction() as connection:
+            await connection.execute("SET LOCAL enable_seqscan = on")  # it is the whole table that is asked for
+            return [Retention(*row) for row in await connection.fetch(_SQL["list_retentions"])]
+
+    async def prune_organization(self, org_id: str, before_ms: int, limit: int) -> PruneReport:
+        async with self._upkeep.transaction() as connection:
+            edge, members = id_at(MESSAGE, before_ms + ID_MARGIN_MS), await _members(connection)
+            old = (org_id, edge, before_ms, members, limit)
+            messages = len(await connection.fetch(_SQL["delete_old_messages_of"], *old))
+        edge = id_at(ATTEMPT, before_ms + ID_MARGIN_MS)
+        attempts = len(await self._upkeep.fetch(_SQL["delete_old_attempts_of"], org_id, edge, before_ms, limit))
+        return PruneReport(messages=messages, attempts=attempts, more=max(messages, attempts) >= limit)
 
     async def _delete_old(self, crowded: Sequence[Week], before_ms: int, limit: int) -> tuple[int, int]:
         """Row by row, from the default partitions and from weeks that could not be dropped; messages first."""
@@ -104,22 +117,11 @@ class Pruning(PostgresBase):
                     attempts += len(await connection.fetch(week.fill("delete_attempts"), edge, before_ms, left))
         return messages, attempts
 
-    async def _delete_applications(self, deleted_before_ms: int, limit: int) -> tuple[int, int]:
-        """What applications left that were deleted long enough ago for every delivery to have been canceled."""
+    async def _delete_endpoints(self, deleted_before_ms: int, limit: int) -> None:
+        """Deleted endpoints of living applications that no attempt names any more."""
         async with self._upkeep.transaction() as connection:
-            members = await _members(connection)
-            messages = await connection.fetch(_SQL["delete_messages_of_deleted"], deleted_before_ms, members, limit)
-            attempts = await connection.fetch(_SQL["delete_attempts_of_deleted"], deleted_before_ms, limit)
             endpoints = await connection.fetch(_SQL["delete_gone_endpoints"], deleted_before_ms, limit)
             await connection.execute(_SQL["delete_lanes"], [row[0] for row in endpoints])
-            gone = [
-                row[0] for row in await connection.fetch(_SQL["delete_gone_applications"], deleted_before_ms, limit)
-            ]
-            if gone:
-                await connection.execute(_SQL["delete_api_keys_of"], gone)
-                await connection.execute(_SQL["delete_fanouts_of"], gone)
-                await tokens.delete_of_applications(connection, gone)
-        return len(messages), len(attempts)
 
 
 async def _members(connection: Connection) -> list[str]:

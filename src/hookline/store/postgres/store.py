@@ -19,6 +19,7 @@ from hookline.store.postgres.claiming import Claiming
 from hookline.store.postgres.committing import Committing
 from hookline.store.postgres.connections import Address
 from hookline.store.postgres.counting import Counting
+from hookline.store.postgres.erasing import Erasing
 from hookline.store.postgres.expunging import Expunging
 from hookline.store.postgres.health import Health
 from hookline.store.postgres.listening import Listening
@@ -52,6 +53,7 @@ class PostgresStore(
     Claiming,
     Nodes,
     Rates,
+    Erasing,
     Pruning,
     Health,
 ):

@@ -16,7 +16,7 @@ from hookline.store.protocol import Page, Slice
 from hookline.store.queries import load_queries
 from hookline.store.scope import AppScope, OrgScope
 from hookline.store.sealing import KeyRing
-from hookline.store.sqlite import health, lanes, operations, routing
+from hookline.store.sqlite import erasing, health, lanes, operations, routing
 from hookline.store.sqlite.paging import fetch_page
 
 _SQL = load_queries("sqlite", "management")
@@ -44,7 +44,10 @@ def list_applications(connection: sqlite3.Connection, scope: OrgScope, page: Pag
     return Slice([records.application_from_row(row) for row in found.rows], found.done, found.last_seen)
 
 
-def update_application(connection: sqlite3.Connection, application: Application) -> Application | None:
+def update_application(
+    connection: sqlite3.Connection, application: Application, read_at_ms: int | None
+) -> Application | None:
+    """Raises ChangedMeanwhileError when it is not any more what was read."""
     identifier, org_id, uid, name, throttle_rate, metadata, _, updated_at_ms, _ = records.application_to_row(
         application
     )
@@ -52,12 +55,17 @@ def update_application(connection: sqlite3.Connection, application: Application)
     with _unique_uid():
         row = connection.execute(
             _SQL["update_application"],
-            (uid, name, throttle_rate, metadata, updated_at_ms, version, identifier, org_id),
+            (uid, name, throttle_rate, metadata, updated_at_ms, version, identifier, org_id, read_at_ms),
         ).fetchone()
-    return None if row is None else records.application_from_row(row)
+    if row is None:
+        if read_at_ms is not None and find_application(connection, OrgScope(org_id), identifier) is not None:
+            raise ChangedMeanwhileError("the application was changed by somebody else; read it again")
+        return None
+    return records.application_from_row(row)
 
 
 def delete_application(connection: sqlite3.Connection, scope: AppScope, now_ms: int) -> bool:
+    erasing.begin(connection, scope)
     version = routing.next_version(connection)
     row = (now_ms, version, scope.app_id, scope.org_id)
     if not connection.execute(_SQL["delete_application"], row).rowcount:

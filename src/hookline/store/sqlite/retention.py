@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from hookline.model import AttemptStatus, Kind
 from hookline.model.ids import ATTEMPT, ID_MARGIN_MS, MESSAGE, id_at
 from hookline.store import records
-from hookline.store.changes import Expunged, PruneReport
+from hookline.store.changes import Expunged, PruneReport, Retention
 from hookline.store.queries import load_queries
 from hookline.store.scope import AppScope
 from hookline.store.sqlite import answers, ends, lanes, tokens
@@ -91,10 +91,8 @@ def prune(connection: sqlite3.Connection, before_ms: int, now_ms: int, clock_ms:
         "limit": limit,
     }
     messages = _prune_messages(connection, {**values, "edge": id_at(MESSAGE, before_ms + ID_MARGIN_MS)}, limit)
-    attempts = 0
     of_attempts = {**values, "edge": id_at(ATTEMPT, before_ms + ID_MARGIN_MS)}
-    for name in ("delete_old_attempts", "delete_attempts_of_deleted"):
-        attempts += connection.execute(_SQL[name], of_attempts).rowcount
+    attempts = connection.execute(_SQL["delete_old_attempts"], of_attempts).rowcount
     keys = connection.execute(_SQL["delete_keys"], (now_ms, limit)).rowcount
     expired_rows = max(tokens.prune(connection, now_ms, limit), answers.prune(connection, now_ms, limit))
     connection.execute(_SQL["delete_fanouts"], {**values, "edge": id_at(MESSAGE, before_ms + ID_MARGIN_MS)})
@@ -106,26 +104,36 @@ def prune(connection: sqlite3.Connection, before_ms: int, now_ms: int, clock_ms:
     )
 
 
-def _prune_messages(connection: sqlite3.Connection, values: dict[str, object], limit: int) -> int:
+def list_retentions(connection: sqlite3.Connection) -> list[Retention]:
+    return [Retention(*row) for row in connection.execute(_SQL["list_retentions"])]
+
+
+def prune_organization(connection: sqlite3.Connection, org_id: str, before_ms: int, limit: int) -> PruneReport:
+    """Remove what is old enough for one organization and owed by nobody."""
+    values = {"org_id": org_id, "before_ms": before_ms, "limit": limit}
+    of_messages = {**values, "edge": id_at(MESSAGE, before_ms + ID_MARGIN_MS)}
+    messages = _prune_messages(connection, of_messages, limit, "list_old_messages_of")
+    of_attempts = {**values, "edge": id_at(ATTEMPT, before_ms + ID_MARGIN_MS)}
+    attempts = connection.execute(_SQL["delete_old_attempts_of"], of_attempts).rowcount
+    return PruneReport(messages=messages, attempts=attempts, more=max(messages, attempts) >= limit)
+
+
+def _prune_messages(
+    connection: sqlite3.Connection, values: dict[str, Any], limit: int, name: str = "list_old_messages"
+) -> int:
     held = {
         member for (text,) in connection.execute(_SQL["list_members"]) for member in records.members_from_text(text)
     }
-    found: list[tuple[str, str]] = []
-    for name in ("list_old_messages", "list_messages_of_deleted"):
-        # A batch holds few messages and lives for seconds; more are asked for so that it hides none of the others.
-        found += connection.execute(_SQL[name], {**values, "limit": limit + len(held)}).fetchall()
+    # A batch holds few messages and lives for seconds; more are asked for so that it hides none of the others.
+    found = connection.execute(_SQL[name], {**values, "limit": limit + len(held)}).fetchall()
     free = [key for key in found if key not in held][:limit]
     connection.executemany(_SQL["delete_message"], free)
     return len(free)
 
 
 def _prune_gone(connection: sqlite3.Connection, values: dict[str, int]) -> int:
-    """Remove deleted endpoints and applications that nothing points to any more."""
+    """Remove deleted endpoints that nothing points to any more."""
     endpoints = connection.execute(_SQL["list_gone_endpoints"], values).fetchall()
     connection.executemany(_SQL["delete_endpoint"], endpoints)
     connection.executemany(_SQL["delete_lane"], endpoints)
-    applications = connection.execute(_SQL["list_gone_applications"], values).fetchall()
-    for name in ("delete_keys_of_application", "delete_fanouts_of_application", "delete_application"):
-        connection.executemany(_SQL[name], applications)
-    tokens.delete_of_applications(connection, applications)
-    return max(len(endpoints), len(applications))
+    return len(endpoints)

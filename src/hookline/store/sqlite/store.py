@@ -40,6 +40,7 @@ from hookline.store.changes import (
     OutboxRow,
     PruneReport,
     RescueReport,
+    Retention,
     SlotRequest,
     Slots,
     Want,
@@ -67,6 +68,7 @@ from hookline.store.sqlite import (
     catalog,
     committing,
     counting,
+    erasing,
     health,
     lanes,
     listing,
@@ -188,8 +190,10 @@ class SqliteStore(SqliteTaskStore):
     async def list_applications(self, scope: OrgScope, page: Page) -> Slice[Application]:
         return await self._read(lambda c: management.list_applications(c, scope, page))
 
-    async def update_application(self, application: Application) -> Application | None:
-        updated = await self._writer.run(lambda c: management.update_application(c, application))
+    async def update_application(
+        self, application: Application, *, read_at_ms: int | None = None
+    ) -> Application | None:
+        updated = await self._writer.run(lambda c: management.update_application(c, application, read_at_ms))
         if updated is not None:
             self._watcher.announce("routing", updated.id)
         return updated
@@ -499,6 +503,9 @@ class SqliteStore(SqliteTaskStore):
     async def cancel_deleted(self, now_ms: int, limit: int) -> PruneReport:
         return await self._writer.run(lambda c: retention.cancel_deleted(c, now_ms, limit), in_thread=True)
 
+    async def erase_deleted(self, now_ms: int, limit: int) -> PruneReport:
+        return await self._writer.run(lambda c: erasing.erase(c, now_ms, limit), in_thread=True)
+
     async def expire_payloads(self, now_ms: int, limit: int) -> PruneReport:
         return await self._writer.run(lambda c: retention.expire_payloads(c, now_ms, limit), in_thread=True)
 
@@ -514,6 +521,14 @@ class SqliteStore(SqliteTaskStore):
 
     async def correct_failing(self, endpoint: FailingEndpoint, failing_since_ms: int | None) -> None:
         await self._writer.run(lambda c: health.correct(c, endpoint, failing_since_ms))
+
+    async def list_retentions(self) -> list[Retention]:
+        return await self._read(retention.list_retentions)
+
+    async def prune_organization(self, org_id: str, before_ms: int, limit: int) -> PruneReport:
+        return await self._writer.run(
+            lambda c: retention.prune_organization(c, org_id, before_ms, limit), in_thread=True
+        )
 
     async def read_outbox(self, limit: int) -> list[OutboxRow]:
         return await self._read(lambda c: messages.read_outbox(c, limit))

@@ -80,16 +80,18 @@ async def update_application(
         response.status_code = status.HTTP_201_CREATED
         response.headers["location"] = runtime.link(f"/api/v1/app/{application.id}")
         return render_application(application)
-    return render_application(await runtime.applications.update(caller, application, read_application_form(body)))
+    form = read_application_form(body)
+    return render_application(await runtime.applications.update(caller, application.id, lambda _: form))
 
 
 @router.patch("/{app_id}", operation_id="v1.application.patch")
 async def patch_application(
     runtime: RuntimeDep, caller: Organization, app_id: str, body: ApplicationPatch
 ) -> ApplicationOut:
-    application = await runtime.applications.get(caller, app_id)
-    form = _patched(ApplicationForm.of(application), body)
-    return render_application(await runtime.applications.update(caller, application, form))
+    updated = await runtime.applications.update(
+        caller, app_id, lambda application: _patched(ApplicationForm.of(application), body)
+    )
+    return render_application(updated)
 
 
 @router.delete("/{app_id}", status_code=status.HTTP_204_NO_CONTENT, operation_id="v1.application.delete")

@@ -28,11 +28,11 @@ ORDER BY id /*direction*/ LIMIT $3;
 -- name: update_application
 UPDATE hookline_applications
 SET uid = $3, name = $4, throttle_rate = $5, metadata = $6, updated_at_ms = $7, routing_version = $8
-WHERE id = $1 AND org_id = $2 AND deleted_at_ms IS NULL
+WHERE id = $1 AND org_id = $2 AND deleted_at_ms IS NULL AND updated_at_ms = COALESCE($9::bigint, updated_at_ms)
 RETURNING id, org_id, uid, name, throttle_rate, metadata, created_at_ms, updated_at_ms, routing_version;
 
 -- name: delete_application
-UPDATE hookline_applications SET deleted_at_ms = $3, uid = NULL, routing_version = $4
+UPDATE hookline_applications SET deleted_at_ms = $3, uid = NULL, name = '', metadata = '{}', routing_version = $4
 WHERE id = $1 AND org_id = $2 AND deleted_at_ms IS NULL
 RETURNING 1;
 
@@ -41,7 +41,11 @@ WITH held AS MATERIALIZED (
     SELECT id FROM hookline_endpoints
     WHERE app_id = $1 AND org_id = $2 AND deleted_at_ms IS NULL ORDER BY id FOR UPDATE
 )
-UPDATE hookline_endpoints e SET deleted_at_ms = $3, uid = NULL FROM held WHERE e.id = held.id;
+-- What an endpoint was told in confidence goes at once; its row stays for as long as something names it.
+UPDATE hookline_endpoints e
+SET deleted_at_ms = $3, uid = NULL, url = '', description = '', secrets = '', headers = '', extras = NULL,
+    policy = NULL, options = '{}', metadata = '{}'
+FROM held WHERE e.id = held.id;
 
 -- name: insert_endpoint
 INSERT INTO hookline_endpoints
@@ -92,7 +96,10 @@ WITH held AS MATERIALIZED (
     SELECT id, uid FROM hookline_endpoints
     WHERE id = $1 AND org_id = $2 AND app_id = $3 AND deleted_at_ms IS NULL FOR UPDATE
 )
-UPDATE hookline_endpoints e SET deleted_at_ms = $4, uid = NULL FROM held WHERE e.id = held.id
+UPDATE hookline_endpoints e
+SET deleted_at_ms = $4, uid = NULL, url = '', description = '', secrets = '', headers = '', extras = NULL,
+    policy = NULL, options = '{}', metadata = '{}'
+FROM held WHERE e.id = held.id
 RETURNING held.id, held.uid;
 
 -- name: close_lane

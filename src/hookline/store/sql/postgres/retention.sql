@@ -7,6 +7,7 @@ FROM hookline_lanes l
 LEFT JOIN hookline_endpoints e ON e.id = l.endpoint_id
 JOIN hookline_pending p ON p.endpoint_id = l.endpoint_id
 WHERE (e.id IS NULL OR e.deleted_at_ms IS NOT NULL) AND p.lease_node IS NULL
+  AND (e.id IS NULL OR (SELECT a.deleted_at_ms IS NULL FROM hookline_applications a WHERE a.id = e.app_id))
 LIMIT $1
 FOR UPDATE OF p SKIP LOCKED;
 
@@ -62,31 +63,6 @@ UPDATE hookline_messages m SET payload = '', payload_expired = true
 FROM unnest($1::text[], $2::text[]) AS e (app_id, id)
 WHERE m.app_id = e.app_id AND m.id = e.id;
 
--- name: delete_messages_of_deleted
-DELETE FROM hookline_messages r
-USING (
-    SELECT m.app_id, m.id FROM hookline_applications a JOIN hookline_messages m ON m.app_id = a.id
-    WHERE a.deleted_at_ms < $1
-      AND NOT EXISTS (SELECT 1 FROM hookline_pending p WHERE p.message_id = m.id)
-      AND NOT m.id = ANY ($2::text[])
-    LIMIT $3
-) AS old
-WHERE r.app_id = old.app_id AND r.id = old.id
-RETURNING 1;
-
--- name: delete_attempts_of_deleted
-DELETE FROM hookline_attempts r
-USING (
-    SELECT t.endpoint_id, t.id FROM hookline_applications a
-    JOIN hookline_endpoints e ON e.app_id = a.id
-    JOIN hookline_attempts t ON t.endpoint_id = e.id
-    WHERE a.deleted_at_ms < $1
-      AND NOT EXISTS (SELECT 1 FROM hookline_messages m WHERE m.app_id = t.app_id AND m.id = t.message_id)
-    LIMIT $2
-) AS old
-WHERE r.endpoint_id = old.endpoint_id AND r.id = old.id
-RETURNING 1;
-
 -- name: list_members
 SELECT members FROM hookline_batches WHERE members <> '';
 
@@ -125,24 +101,6 @@ RETURNING r.id;
 DELETE FROM hookline_lanes l
 WHERE l.endpoint_id = ANY ($1::text[]);
 
--- name: delete_gone_applications
-DELETE FROM hookline_applications r
-USING (
-    SELECT a.id FROM hookline_applications a
-    WHERE a.deleted_at_ms < $1
-      AND NOT EXISTS (SELECT 1 FROM hookline_endpoints e WHERE e.app_id = a.id)
-      AND NOT EXISTS (SELECT 1 FROM hookline_messages m WHERE m.app_id = a.id)
-    LIMIT $2
-) AS gone
-WHERE r.id = gone.id
-RETURNING r.id;
-
--- name: delete_api_keys_of
-DELETE FROM hookline_api_keys WHERE app_id = ANY ($1::text[]);
-
--- name: delete_fanouts_of
-DELETE FROM hookline_fanouts WHERE app_id = ANY ($1::text[]);
-
 -- name: delete_dead_nodes
 DELETE FROM hookline_nodes
 WHERE lease_until_ms < (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $1::bigint;
@@ -150,3 +108,32 @@ WHERE lease_until_ms < (extract(epoch FROM clock_timestamp()) * 1000)::bigint - 
 -- name: delete_tombstones
 DELETE FROM hookline_batches
 WHERE node_id = '' AND created_at_ms < (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $1::bigint;
+
+-- name: list_retentions
+SELECT id, (settings::jsonb ->> 'retentionDays')::bigint FROM hookline_organizations
+WHERE settings::jsonb ->> 'retentionDays' IS NOT NULL;
+
+-- name: delete_old_messages_of
+DELETE FROM hookline_messages r
+USING (
+    SELECT m.app_id, m.id FROM hookline_applications a JOIN hookline_messages m ON m.app_id = a.id
+    WHERE a.org_id = $1 AND m.id < $2 AND a.deleted_at_ms IS NULL AND m.created_at_ms < $3
+      AND NOT EXISTS (SELECT 1 FROM hookline_pending p WHERE p.message_id = m.id)
+      AND NOT m.id = ANY ($4::text[])
+    LIMIT $5
+) AS old
+WHERE r.app_id = old.app_id AND r.id = old.id
+RETURNING 1;
+
+-- name: delete_old_attempts_of
+DELETE FROM hookline_attempts r
+USING (
+    SELECT t.endpoint_id, t.id FROM hookline_applications a
+    JOIN hookline_endpoints e ON e.app_id = a.id
+    JOIN hookline_attempts t ON t.endpoint_id = e.id
+    WHERE a.org_id = $1 AND t.id < $2 AND t.created_at_ms < $3
+      AND NOT EXISTS (SELECT 1 FROM hookline_messages m WHERE m.app_id = t.app_id AND m.id = t.message_id)
+    LIMIT $4
+) AS old
+WHERE r.endpoint_id = old.endpoint_id AND r.id = old.id
+RETURNING 1;

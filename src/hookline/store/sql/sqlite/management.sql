@@ -31,15 +31,19 @@ ORDER BY id /*direction*/ LIMIT :limit;
 -- name: update_application
 UPDATE hookline_applications
 SET uid = ?, name = ?, throttle_rate = ?, metadata = ?, updated_at_ms = ?, routing_version = ?
-WHERE id = ? AND org_id = ? AND deleted_at_ms IS NULL
+WHERE id = ? AND org_id = ? AND deleted_at_ms IS NULL AND updated_at_ms = coalesce(?, updated_at_ms)
 RETURNING id, org_id, uid, name, throttle_rate, metadata, created_at_ms, updated_at_ms, routing_version;
 
 -- name: delete_application
-UPDATE hookline_applications SET deleted_at_ms = ?, uid = NULL, routing_version = ?
+UPDATE hookline_applications SET deleted_at_ms = ?, uid = NULL, name = '', metadata = '{}', routing_version = ?
 WHERE id = ? AND org_id = ? AND deleted_at_ms IS NULL;
 
 -- name: delete_endpoints_of_application
-UPDATE hookline_endpoints SET deleted_at_ms = ?, uid = NULL WHERE app_id = ? AND deleted_at_ms IS NULL;
+-- What an endpoint was told in confidence goes at once; its row stays for as long as something names it.
+UPDATE hookline_endpoints
+SET deleted_at_ms = ?, uid = NULL, url = '', description = '', secrets = x'', headers = x'', extras = NULL,
+    policy = NULL, options = '{}', metadata = '{}'
+WHERE app_id = ? AND deleted_at_ms IS NULL;
 
 -- name: insert_endpoint
 INSERT INTO hookline_endpoints
@@ -85,7 +89,9 @@ WHERE id = ?1 AND org_id = ?2 AND app_id = ?3 AND deleted_at_ms IS NULL
 RETURNING created_at_ms;
 
 -- name: delete_endpoint
-UPDATE hookline_endpoints SET deleted_at_ms = ?, uid = NULL
+UPDATE hookline_endpoints
+SET deleted_at_ms = ?, uid = NULL, url = '', description = '', secrets = x'', headers = x'', extras = NULL,
+    policy = NULL, options = '{}', metadata = '{}'
 WHERE id = ? AND org_id = ? AND app_id = ? AND deleted_at_ms IS NULL;
 
 -- name: count_endpoints

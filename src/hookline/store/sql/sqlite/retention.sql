@@ -4,6 +4,7 @@
 SELECT p.message_id, p.endpoint_id, p.kind, p.app_id, p.attempts
 FROM hookline_endpoints e JOIN hookline_pending p ON p.endpoint_id = e.id AND p.lease_node IS NULL
 WHERE e.deleted_at_ms IS NOT NULL
+  AND EXISTS (SELECT 1 FROM hookline_applications a WHERE a.id = e.app_id AND a.deleted_at_ms IS NULL)
 LIMIT ?;
 
 -- name: delete_row
@@ -52,11 +53,25 @@ WHERE m.id < :edge AND a.deleted_at_ms IS NULL AND m.created_at_ms < :before_ms
   AND NOT EXISTS (SELECT 1 FROM hookline_pending p WHERE p.message_id = m.id)
 LIMIT :limit;
 
--- name: list_messages_of_deleted
-SELECT m.app_id, m.id FROM hookline_applications a JOIN hookline_messages m ON m.app_id = a.id
-WHERE a.deleted_at_ms IS NOT NULL AND a.deleted_at_ms < :deleted_before_ms
+-- name: list_retentions
+SELECT id, json_extract(settings, '$.retentionDays') FROM hookline_organizations
+WHERE json_extract(settings, '$.retentionDays') IS NOT NULL;
+
+-- name: list_old_messages_of
+SELECT m.app_id, m.id FROM hookline_applications a CROSS JOIN hookline_messages m ON m.app_id = a.id
+WHERE a.org_id = :org_id AND m.id < :edge AND a.deleted_at_ms IS NULL AND m.created_at_ms < :before_ms
   AND NOT EXISTS (SELECT 1 FROM hookline_pending p WHERE p.message_id = m.id)
 LIMIT :limit;
+
+-- name: delete_old_attempts_of
+DELETE FROM hookline_attempts WHERE rowid IN (
+    SELECT t.rowid
+    FROM hookline_applications a
+    CROSS JOIN hookline_endpoints e ON e.app_id = a.id
+    CROSS JOIN hookline_attempts t ON t.endpoint_id = e.id
+    WHERE a.org_id = :org_id AND t.id < :edge AND t.created_at_ms < :before_ms
+      AND NOT EXISTS (SELECT 1 FROM hookline_messages m WHERE m.app_id = t.app_id AND m.id = t.message_id)
+    LIMIT :limit);
 
 -- name: delete_message
 DELETE FROM hookline_messages WHERE app_id = ? AND id = ?;
@@ -66,15 +81,6 @@ DELETE FROM hookline_messages WHERE app_id = ? AND id = ?;
 DELETE FROM hookline_attempts WHERE rowid IN (
     SELECT t.rowid FROM hookline_endpoints e JOIN hookline_attempts t ON t.endpoint_id = e.id
     WHERE t.id < :edge AND t.created_at_ms < :before_ms
-      AND NOT EXISTS (SELECT 1 FROM hookline_messages m WHERE m.app_id = t.app_id AND m.id = t.message_id)
-    LIMIT :limit);
-
--- name: delete_attempts_of_deleted
-DELETE FROM hookline_attempts WHERE rowid IN (
-    SELECT t.rowid FROM hookline_endpoints e
-    JOIN hookline_applications a ON a.id = e.app_id
-    JOIN hookline_attempts t ON t.endpoint_id = e.id
-    WHERE a.deleted_at_ms IS NOT NULL AND a.deleted_at_ms < :deleted_before_ms
       AND NOT EXISTS (SELECT 1 FROM hookline_messages m WHERE m.app_id = t.app_id AND m.id = t.message_id)
     LIMIT :limit);
 
@@ -102,22 +108,6 @@ DELETE FROM hookline_endpoints WHERE id = ?;
 
 -- name: delete_lane
 DELETE FROM hookline_lanes WHERE endpoint_id = ?;
-
--- name: list_gone_applications
-SELECT a.id FROM hookline_applications a
-WHERE a.deleted_at_ms IS NOT NULL AND a.deleted_at_ms < :deleted_before_ms
-  AND NOT EXISTS (SELECT 1 FROM hookline_endpoints e WHERE e.app_id = a.id)
-  AND NOT EXISTS (SELECT 1 FROM hookline_messages m WHERE m.app_id = a.id)
-LIMIT :limit;
-
--- name: delete_application
-DELETE FROM hookline_applications WHERE id = ?;
-
--- name: delete_keys_of_application
-DELETE FROM hookline_api_keys WHERE app_id = ?;
-
--- name: delete_fanouts_of_application
-DELETE FROM hookline_fanouts WHERE app_id = ?;
 
 -- name: delete_dead_nodes
 DELETE FROM hookline_nodes WHERE abs(lease_until_ms) < ?;
