@@ -17,6 +17,9 @@ ROTATED = "whsec_" + base64.b64encode(b"rotated--5ecret-of-24-bytes").decode()
 TEXT_SECRET = "plain-5ecret-of-an-endpoint"
 HEADER = "Bearer header-5ecret-value"
 API_HEADER = "x-api-5ecret-value"
+AUTH_PASSWORD = "basic-5ecret-password"
+CLIENT_SECRET = "oauth-5ecret-of-the-client"
+TRANSFORM = "{text: 'transform-5ecret-value'}"
 PAYLOAD = "payload-5ecret-value"
 PASSWORD = "url-5ecret-password"
 WRONG = ["hk_wrong-5ecret-key-of-somebody-0123456789-abcdefg", "eyJhbGciOiJ5ecret.eyJzdWIi5ecret.c2ln5ecret"]
@@ -55,12 +58,28 @@ def test_the_log_of_a_session_holds_no_secret(hookline, serve):
         call("PUT", "/app/app/endpoint/ep/headers", {"headers": {"Authorization": HEADER, "X-Api-Key": API_HEADER}})
         call("POST", "/app/app/endpoint", {"url": f"{receiver.url}/200/y", "dialect": "plain", "secret": TEXT_SECRET})
         call("POST", "/app/app/endpoint", {"url": "http://127.0.0.1:9/refused"})
+        # Credentials for receivers: one that works, a token that nobody issues, a certificate that is refused.
+        basic = {"type": "basic", "username": "me", "password": AUTH_PASSWORD}
+        oauth = {
+            "type": "oauth2",
+            "tokenUrl": f"{receiver.url}/401/token",
+            "clientId": "me",
+            "clientSecret": CLIENT_SECRET,
+        }
+        call("POST", "/app/app/endpoint", {"url": f"{receiver.url}/200/basic", "auth": basic, "uid": "basic"})
+        call("POST", "/app/app/endpoint", {"url": f"{receiver.url}/200/oauth", "auth": oauth, "transform": TRANSFORM})
+        call("PATCH", "/app/app/endpoint/basic", {"auth": {"type": "bearer", "token": f"{CLIENT_SECRET} blank"}})
+        call("PATCH", "/app/app/endpoint/basic", {"auth": {**basic, "password": f"{AUTH_PASSWORD}\n"}})
+        for pem in (GIVEN, f"-----BEGIN PRIVATE KEY-----\n{GIVEN}\n-----END PRIVATE KEY-----\n"):
+            identity = {"certificatePem": pem, "privateKeyPem": pem}
+            call("PATCH", "/app/app/endpoint/basic", {"clientCertificate": identity, "caPem": pem})
         call("POST", "/app/app/endpoint/ep/secret/rotate", {"key": ROTATED})
         for credential in (token, key, key):
             sent = call("POST", "/app/app/msg", {"eventType": "a.b", "payload": {"of": PAYLOAD}}, credential)
             assert sent["id"].startswith("msg_")
-        delivered = [receiver.next() for _ in range(6)]
-        assert {one.headers.get("authorization") for one in delivered} == {HEADER, None}
+        # Three messages to three endpoints, one of which is tried twice; and a token that was asked for.
+        sent_along = {receiver.next().headers.get("authorization") for _ in range(12)} - {None}
+        assert {HEADER, f"Basic {base64.b64encode(f'me:{AUTH_PASSWORD}'.encode()).decode()}"} <= sent_along
         # Now what goes wrong: secrets where they do not belong, credentials that are none, requests that are none.
         for wrong in WRONG:
             assert call("GET", "/app", credential=wrong)["code"] == "authentication_failed"
@@ -84,12 +103,16 @@ def test_the_log_of_a_session_holds_no_secret(hookline, serve):
         GIVEN,
         ROTATED,
         TEXT_SECRET,
+        AUTH_PASSWORD,
+        CLIENT_SECRET,
+        TRANSFORM,
         HEADER,
         API_HEADER,
         PAYLOAD,
         PASSWORD,
         token,
         key,
+        *sent_along,
     ):
         assert text not in log
         assert text not in answers

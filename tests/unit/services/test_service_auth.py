@@ -25,6 +25,7 @@ from hookline.model import (
 from hookline.services import AuthForm, ChecksCache, EndpointForm, Endpoints, InvalidError
 from hookline.store import AppScope, Store
 from support.certificates import DAY, NOW, client_certificate, key_pem, pem, self_signed
+from unit.egress.ssrf_table import URLS
 
 SCOPE = AppScope("org_1", "app_1")
 FORM = EndpointForm("https://example.com/hook")
@@ -123,6 +124,11 @@ async def test_what_is_accepted_is_kept(
 )
 async def test_what_is_refused(endpoints: Endpoints, kind: str, members: dict[str, Any], fields: set[str]) -> None:
     assert await refusal(endpoints, auth(kind, **members)) == {("auth", field) for field in fields}
+
+
+@pytest.mark.parametrize("url", URLS)
+async def test_token_urls_pass_the_same_gate_as_endpoints(endpoints: Endpoints, url: str) -> None:
+    assert await refusal(endpoints, auth("oauth2", **{**OAUTH, "token_url": url})) == {("auth", "token_url")}
 
 
 async def test_a_header_that_the_dialect_writes_cannot_carry_a_key(endpoints: Endpoints) -> None:
