@@ -267,7 +267,7 @@ async def test_a_transform_that_does_not_get_its_turn_is_tried_again(rig, monkey
         return real(self, payload, quick=quick)
 
     monkeypatch.setattr(Transform, "apply", slow)
-    policy = RetryPolicy(schedule_s=(1,), jitter=0.0, timeout_s=0.1)
+    policy = RetryPolicy(schedule_s=(1, 1, 1), jitter=0.0, timeout_s=0.75)
     await rig.endpoint("good", extras=Extras(transform="{all: n[*].[@]}"), policy=policy)
     engine = await rig.engine()
     message = await rig.accept(engine, payload=json.dumps({"n": list(range(5_000))}).encode())
