@@ -20,7 +20,7 @@ from hookline import __version__
 from hookline.server import health, jwks
 from hookline.server.access import ACCESS, Needs
 from hookline.server.surfaces import svix
-from hookline.server.surfaces.svix.examples import EXAMPLES
+from hookline.server.surfaces.svix.examples import BODIES, EXAMPLES
 from hookline.server.surfaces.svix.webhook_description import HEADERS, describe_operational
 
 TITLE: Final = "Hookline"
@@ -147,6 +147,9 @@ def list_operations(description: dict[str, Any]) -> Iterator[tuple[str, str, dic
 
 
 def _complete(operation: dict[str, Any], path: str, method: str) -> None:
+    example = BODIES.get(operation["operationId"])
+    if example is not None:
+        operation["requestBody"]["content"]["application/json"]["example"] = example
     responses = operation["responses"]
     responses.pop("422", None)  # the framework's, which knows parameters and bodies only
     for status in sorted(_errors_of(operation, path, method)):

@@ -24,6 +24,12 @@ log = logging.getLogger("hookline.server")
 Answer = Callable[..., Awaitable[Response]]
 
 PING_TIMEOUT_S: Final = 3.0
+_NOT_NOW: Final[dict[int | str, dict[str, Any]]] = {
+    503: {
+        "description": "It does not.",
+        "content": {"application/json": {"schema": {"type": "object", "required": ["code", "detail"]}}},
+    }
+}
 
 router = APIRouter(tags=["Health"])
 
@@ -78,13 +84,30 @@ async def _readyz(request: Request, verbose: Annotated[str | None, Query()] = No
     return _answer(503 if failed else 200, content)
 
 
-def add_health_route(to: APIRouter, path: str, operation_id: str, answer: Answer, summary: str) -> None:
+def add_health_route(
+    to: APIRouter,
+    path: str,
+    operation_id: str,
+    answer: Answer,
+    summary: str,
+    *,
+    status: int = 200,
+    may_fail: bool = True,
+) -> None:
     """GET, and HEAD beside it, which descriptions need not mention."""
-    to.add_api_route(path, answer, methods=["GET"], operation_id=operation_id, summary=summary)
+    to.add_api_route(
+        path,
+        answer,
+        methods=["GET"],
+        operation_id=operation_id,
+        summary=summary,
+        status_code=status,
+        responses=_NOT_NOW if may_fail else None,
+    )
     to.add_api_route(path, answer, methods=["HEAD"], include_in_schema=False)
 
 
-add_health_route(router, "/livez", "livez", _livez, "Is the process alive?")
+add_health_route(router, "/livez", "livez", _livez, "Is the process alive?", may_fail=False)
 add_health_route(router, "/readyz", "readyz", _readyz, "Can this node do its work?")
 add_health_route(router, "/healthz", "healthz", _readyz, "The same as `/readyz`")
 

@@ -185,3 +185,14 @@ EXAMPLES: Final[Mapping[str, Any]] = MappingProxyType(
         "ApplicationTokenExpireIn": {"sessionIds": ["s-7"]},
     }
 )
+
+_told: Final = {"url": "https://acme.example/operations", "eventTypes": ["endpoint.disabled", "message.attempt.*"]}
+
+#: operation -> the example of its body, where that of the schema would not do
+BODIES: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "v1.operational-webhook.endpoint.create": _told,
+        "v1.operational-webhook.endpoint.update": _told,
+        "v1.operational-webhook.endpoint.patch": {"eventTypes": ["endpoint.*"]},
+    }
+)

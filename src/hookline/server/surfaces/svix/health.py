@@ -32,4 +32,4 @@ async def _ping() -> Response:
 
 
 add_health_route(router, "", "v1.health.get", _get_health, "Can this server do its work?")
-add_health_route(router, "/ping", "v1.health.ping", _ping, "Does it answer at all?")
+add_health_route(router, "/ping", "v1.health.ping", _ping, "Does it answer at all?", status=204, may_fail=False)

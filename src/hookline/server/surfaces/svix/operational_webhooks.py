@@ -84,7 +84,11 @@ async def get_endpoint(runtime: RuntimeDep, scope: Scope, endpoint_id: str) -> E
     return await endpoints.get_endpoint(runtime, scope, endpoint_id)
 
 
-@router.put("/{endpoint_id}", operation_id="v1.operational-webhook.endpoint.update")
+@router.put(
+    "/{endpoint_id}",
+    operation_id="v1.operational-webhook.endpoint.update",
+    responses={201: {"model": EndpointOut, "description": "It was created."}},
+)
 async def update_endpoint(
     runtime: RuntimeDep, caller: Organization, endpoint_id: str, body: EndpointIn, response: Response
 ) -> EndpointOut:
