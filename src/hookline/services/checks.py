@@ -49,8 +49,11 @@ class Checks:
         self._schemas = schemas
         self._validators: dict[str, Validator] = {}
 
-    def problems_of_message(self, event_type: str, payload: Any) -> list[Problem]:
-        """What is wrong with a message. Operational ones are our own: nobody else's catalog has them."""
+    def problems_of_message(self, event_type: str, payload: Any, size_bytes: int) -> list[Problem]:
+        """What is wrong with a message, whose payload has so many bytes as JSON.
+
+        Operational ones are our own: nobody else's catalog has them.
+        """
         if event_type in OPERATIONAL_NAMES:
             return []
         if not self.may_be_sent(event_type):
@@ -75,8 +78,8 @@ class Checks:
                 )
                 return [Problem(("event_type",), "The schema of this event type cannot be used. Write it again.")]
         return [
-            Problem(("payload",), problem.message, "json_schema", path=problem.path)
-            for problem in validator.problems(payload)
+            Problem(("payload",), problem.message, problem.kind, path=problem.path)
+            for problem in validator.problems(payload, size_bytes)
         ]
 
     def may_be_sent(self, event_type: str) -> bool:
@@ -198,7 +201,7 @@ class ChecksCache:
         checks = await self.get(org_id)
         if checks is NO_CHECKS:
             return None
-        problems = checks.problems_of_message(event_type, orjson.loads(payload))
+        problems = checks.problems_of_message(event_type, orjson.loads(payload), len(payload))
         reasons = [
             f"{'/'.join(str(part) for part in (*problem.field, *problem.path))}: {problem.message}"
             for problem in problems

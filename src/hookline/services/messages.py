@@ -118,7 +118,7 @@ class Messages:
             )
         payload = _check(form)
         if checks is not NO_CHECKS:
-            problems = checks.problems_of_message(form.event_type, payload)
+            problems = checks.problems_of_message(form.event_type, payload, len(form.payload))
             if problems:
                 raise InvalidError(problems)
         channels = tuple(dict.fromkeys(form.channels)) if form.channels else ()

@@ -20,7 +20,7 @@ from urllib.parse import unquote
 import msgspec
 
 MAX_COST: Final = 2_000
-MAX_CHOICES: Final = 64  # so many values of an `enum` count as one step
+MAX_CHOICES: Final = 16  # so many simple values of an `enum` count as one step
 
 _HERE_LISTS: Final = ("allOf", "anyOf", "oneOf")
 _HERE: Final = ("not", "if", "then", "else")
@@ -42,31 +42,47 @@ class Fault(msgspec.Struct, frozen=True):
     message: str
 
 
-def find_fault(root: Mapping[str, Any]) -> Fault | None:
-    """Why a schema cannot be kept: a reference that leaves it or leads nowhere, or a cost without a bound."""
+class Examination(msgspec.Struct, frozen=True):
+    """What was found out about a schema: why it cannot be kept, or what it costs. `has_alternatives`: `anyOf`, `oneOf`,
+    whose errors say why each of the alternatives does not fit.
+    """
+
+    fault: Fault | None
+    cost: int = 0
+    has_alternatives: bool = False
+
+
+def examine(root: Mapping[str, Any]) -> Examination:
+    """Look for a reference that leaves the schema or leads nowhere, and for a cost without a bound."""
+    has_alternatives = False
     for path, schema in _walk(root):
         fault = _fault_of_references(root, path, schema)
         if fault is not None:
-            return fault
+            return Examination(fault)
+        has_alternatives = has_alternatives or "anyOf" in schema or "oneOf" in schema
     bodies = _collect(root)
     costs: dict[str, int] = {}
     for group in _components({name: _references(body) for name, body in bodies.items()}):
         for name in group:
             if _count(bodies[name], partial(_is_in, group), own=0) > 1:
-                return Fault(
-                    _path_of(name),
-                    "This schema refers to itself more than once for the same value: checking a nested payload would "
-                    "take for ever. Keep one of the references.",
+                return Examination(
+                    Fault(
+                        _path_of(name),
+                        "This schema refers to itself more than once for the same value: checking a nested payload "
+                        "would take for ever. Keep one of the references.",
+                    )
                 )
         # Those that lead to each other may all be put to one value.
         cost = sum(_count(bodies[name], lambda target: costs.get(target, 1)) for name in group)
         if cost > MAX_COST:
-            return Fault(
-                _path_of(min(group)),
-                f"Checking one value takes more than {MAX_COST} steps. Use fewer alternatives.",
+            return Examination(
+                Fault(
+                    _path_of(min(group)),
+                    f"Checking one value takes more than {MAX_COST} steps. Use fewer alternatives.",
+                )
             )
         costs.update(dict.fromkeys(group, cost))
-    return None
+    return Examination(None, costs["#"], has_alternatives)
 
 
 def _is_in(group: frozenset[str], target: str) -> int:
@@ -167,7 +183,7 @@ def _count(schema: Any, weigh: Callable[[str], int], *, own: int = 1) -> int:
         steps += weigh(target)
     choices = schema.get("enum")
     if own and isinstance(choices, list):
-        steps += len(choices) // MAX_CHOICES
+        steps += len(choices) // MAX_CHOICES + sum(isinstance(choice, Mapping | list) for choice in choices)
     for name in _HERE_LISTS:
         steps += sum(count(item) for item in _listed(schema.get(name)))
     for name in _HERE:

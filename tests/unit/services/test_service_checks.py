@@ -43,9 +43,9 @@ async def switch(store: Store, **members: str) -> None:
 class TestChecks:
     def test_unknown_types(self) -> None:
         checks = Checks(frozenset({"order.created", "order.item.added", "z"}), {})
-        assert checks.problems_of_message("order.created", {}) == []
-        assert fields(checks.problems_of_message("order.creatd", {})) == [("event_type",)]
-        assert checks.problems_of_message("endpoint.disabled", {}) == [], "our own"
+        assert checks.problems_of_message("order.created", {}, 99) == []
+        assert fields(checks.problems_of_message("order.creatd", {}, 99)) == [("event_type",)]
+        assert checks.problems_of_message("endpoint.disabled", {}, 99) == [], "our own"
 
     def test_filters_of_endpoints(self) -> None:
         checks = Checks(frozenset({"order.created", "order.item.added", "z"}), {})
@@ -59,27 +59,27 @@ class TestChecks:
     def test_payloads(self) -> None:
         text = json.dumps({"2": {"required": ["old"]}, "10": SCHEMA})
         checks = Checks(None, {"user.signup": text})
-        assert checks.problems_of_message("anything", {}) == []
-        assert checks.problems_of_message("user.signup", {"id": 1}) == []
-        found = checks.problems_of_message("user.signup", {"user_name": 1})
+        assert checks.problems_of_message("anything", {}, 99) == []
+        assert checks.problems_of_message("user.signup", {"id": 1}, 99) == []
+        found = checks.problems_of_message("user.signup", {"user_name": 1}, 99)
         assert sorted(fields(found)) == [("payload",), ("payload", "user_name")]
         assert {problem.kind for problem in found} == {"json_schema"}
 
     def test_a_schema_that_cannot_be_used_lets_nothing_through(self) -> None:
         checks = Checks(None, {"a": '{"1":{"type":"none"}}'})
-        assert fields(checks.problems_of_message("a", {})) == [("event_type",)]
+        assert fields(checks.problems_of_message("a", {}, 99)) == [("event_type",)]
 
     def test_validators_outlive_what_did_not_change(self) -> None:
         first = Checks(None, {"a": '{"1":{}}', "b": '{"1":{}}'})
         for name in "ab":
-            first.problems_of_message(name, {})
+            first.problems_of_message(name, {}, 99)
         second = Checks(None, {"a": '{"1":{}}', "b": '{"1":{"required":["x"]}}'})
         second.take_over(first)
         assert second._validators == {"a": first._validators["a"]}
-        assert second.problems_of_message("b", {}) != []
+        assert second.problems_of_message("b", {}, 99) != []
 
     def test_nothing_is_checked_by_default(self) -> None:
-        assert NO_CHECKS.problems_of_message("anything", {}) == []
+        assert NO_CHECKS.problems_of_message("anything", {}, 99) == []
         assert NO_CHECKS.problems_of_filter(["anything.*"]) == []
 
 
@@ -93,13 +93,13 @@ class TestCache:
         assert await cache.get(ORG) is NO_CHECKS
         await switch(store, types="known")
         assert cache.remembered(ORG) is None
-        assert fields((await cache.get(ORG)).problems_of_message("a", {})) == [("event_type",)]
+        assert fields((await cache.get(ORG)).problems_of_message("a", {}, 99)) == [("event_type",)]
         await types.create(CALLER, "a", EventTypeForm("", schemas={"1": SCHEMA}))
-        assert (await cache.get(ORG)).problems_of_message("a", {}) == []
+        assert (await cache.get(ORG)).problems_of_message("a", {}, 99) == []
         await switch(store, schemas="on")
-        assert fields((await cache.get(ORG)).problems_of_message("a", {})) == [("payload",)]
+        assert fields((await cache.get(ORG)).problems_of_message("a", {}, 99)) == [("payload",)]
         await types.delete(CALLER, "a")
-        assert fields((await cache.get(ORG)).problems_of_message("a", {})) == [("event_type",)]
+        assert fields((await cache.get(ORG)).problems_of_message("a", {}, 99)) == [("event_type",)]
         await switch(store, types="off", schemas="off")
         assert await cache.get(ORG) is NO_CHECKS
 

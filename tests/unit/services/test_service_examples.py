@@ -12,7 +12,7 @@ from hookline.model import EventType
 from hookline.model.operational import OPERATIONAL_NAMES, OPERATIONAL_TYPES
 from hookline.services import InvalidError
 from hookline.services.examples import example_of, make_example
-from hookline.services.schema_cost import find_fault
+from hookline.services.schema_cost import examine
 from hookline.services.schemas import Validator
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -83,7 +83,7 @@ def test_without_a_schema_there_is_none() -> None:
 )
 def test_what_is_made_is_admitted(schema: dict[str, Any]) -> None:
     example = make_example(schema)
-    assert Validator(schema).problems(dict(example)) == []
+    assert Validator(schema).problems(dict(example), 999) == []
     for name in schema.get("required", ()):
         assert name in example
 
@@ -122,12 +122,12 @@ _SCHEMAS = st.recursive(
 @given(st.dictionaries(st.text("xyz", min_size=1, max_size=2), _SCHEMAS, max_size=3))
 def test_any_plain_schema_has_an_example(properties: dict[str, Any]) -> None:
     schema = {"type": "object", "properties": properties, "required": sorted(properties)}
-    assert find_fault(schema) is None
+    assert examine(schema).fault is None
     assert set(make_example(schema)) == set(properties)
 
 
 def test_operational_examples_are_what_their_schemas_say() -> None:
     assert len(OPERATIONAL_NAMES) == len(OPERATIONAL_TYPES)
     for operational in OPERATIONAL_TYPES:
-        assert Validator(operational.schema).problems(dict(operational.example)) == [], operational.name
+        assert Validator(operational.schema).problems(dict(operational.example), 999) == [], operational.name
         assert operational.example["type"] == operational.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import json
 import threading
 import time
 from pathlib import Path
@@ -10,9 +11,24 @@ from typing import Any
 
 import pytest
 
-from hookline.services.schema_cost import MAX_COST, find_fault
-from hookline.services.schemas import MAX_SCHEMAS_BYTES, Validator, check_schemas, newest_version
+from hookline.services.schema_cost import MAX_COST, Fault, examine
+from hookline.services.schemas import (
+    MAX_SCHEMAS_BYTES,
+    SchemaProblem,
+    Validator,
+    check_schemas,
+    count_values,
+    newest_version,
+)
 from hookline.services.validation import Findings
+
+
+def fault_of(schema: Any) -> Fault | None:
+    return examine(schema).fault
+
+
+def told(schema: Any, payload: Any) -> list[SchemaProblem]:
+    return Validator(schema).problems(payload, len(json.dumps(payload)))
 
 
 def faults(schema: Any, version: str = "1") -> list[tuple[tuple[str | int, ...], str]]:
@@ -128,9 +144,8 @@ def test_patterns_that_are_not_linear_or_too_large(pattern: str) -> None:
 
 @pytest.mark.parametrize("pattern", ["^(a+)+$", "^(a|a)*$", "(a*)*b", "^([a-zA-Z0-9]+)*$", "(.*a){12}"])
 def test_hostile_patterns_stay_linear(pattern: str) -> None:
-    validator = Validator({"properties": {"a": {"pattern": pattern}}})
     began_s = time.perf_counter()
-    validator.problems({"a": "a" * 100_000 + "!"})
+    told({"properties": {"a": {"pattern": pattern}}}, {"a": "a" * 100_000 + "!"})
     assert time.perf_counter() - began_s < 2
 
 
@@ -152,7 +167,7 @@ def test_hostile_patterns_stay_linear(pattern: str) -> None:
     ],
 )
 def test_a_schema_comes_back_to_itself_once_at_most(schema: Any) -> None:
-    fault = find_fault(schema)
+    fault = fault_of(schema)
     assert fault is not None
     assert "more than once" in fault.message
 
@@ -163,44 +178,74 @@ def test_references_that_double_at_each_step_are_refused() -> None:
         for n in range(40)
     }
     definitions["d40"] = {"type": "string"}
-    fault = find_fault({"definitions": definitions, "properties": {"a": {"$ref": "#/definitions/d0"}}})
+    fault = fault_of({"definitions": definitions, "properties": {"a": {"$ref": "#/definitions/d0"}}})
     assert fault is not None
     assert "steps" in fault.message
-    assert find_fault({"anyOf": [{}] * (MAX_COST + 1)}) is not None
-    assert find_fault({"anyOf": [{}] * (MAX_COST - 1)}) is None
-    assert find_fault({"properties": {str(n): {} for n in range(10 * MAX_COST)}}) is None
-    assert find_fault({"enum": list(range(100 * MAX_COST))}) is not None
+    assert fault_of({"anyOf": [{}] * (MAX_COST + 1)}) is not None
+    assert fault_of({"anyOf": [{}] * (MAX_COST - 1)}) is None
+    assert fault_of({"properties": {str(n): {} for n in range(10 * MAX_COST)}}) is None
+    assert fault_of({"enum": list(range(100 * MAX_COST))}) is not None
 
 
 def test_a_long_chain_of_references_is_walked_without_recursion() -> None:
     links: dict[str, Any] = {str(n): {"items": {"$ref": f"#/definitions/{n + 1}"}} for n in range(5_000)}
     links["5000"] = {"items": {"$ref": "#/definitions/0"}}
-    fault = find_fault({"definitions": links, "items": {"$ref": "#/definitions/0"}})
+    fault = fault_of({"definitions": links, "items": {"$ref": "#/definitions/0"}})
     assert fault is not None
     assert "steps" in fault.message
-    assert find_fault({"definitions": links}) is None  # nothing leads into it
+    assert fault_of({"definitions": links}) is None  # nothing leads into it
 
 
 def test_what_a_payload_is_told() -> None:
-    validator = Validator(
-        {
-            "type": "object",
-            "required": ["id"],
-            "properties": {"user_name": {"items": {"type": "integer"}}, "at": {"format": "date-time"}},
-        }
-    )
-    assert validator.problems({"id": 1, "user_name": [1, 2], "at": "2026-01-01T00:00:00Z"}) == []
-    found = {problem.path: problem.message for problem in validator.problems({"user_name": [1, "x"], "at": "now"})}
+    schema = {
+        "type": "object",
+        "required": ["id"],
+        "properties": {"user_name": {"items": {"type": "integer"}}, "at": {"format": "date-time"}},
+    }
+    assert told(schema, {"id": 1, "user_name": [1, 2], "at": "2026-01-01T00:00:00Z"}) == []
+    found = {problem.path: problem.message for problem in told(schema, {"user_name": [1, "x"], "at": "now"})}
     assert set(found) == {(), ("user_name", 1), ("at",)}
     assert '"id" is a required property' in found[()]
-    assert len(validator.problems({"user_name": ["x"] * 1_000})) == 10
+    assert len(told(schema, {"user_name": ["x"] * 1_000})) == 10
+
+
+def test_work_is_bounded_before_it_is_done() -> None:
+    """Whatever a schema says of a payload, and however the payload is made, it is over in a moment."""
+    dear = {"properties": {"a": {"items": {"anyOf": [{"const": number} for number in range(1_900)]}}}}
+    nested = {"anyOf": [{"properties": {"a": {"items": {"anyOf": [{"const": 1}] * 20}}}}] * 3}
+    objects = {"properties": {"a": {"items": {"enum": [{"k": number} for number in range(900)]}}}}
+    began_s = time.perf_counter()
+    for schema, value in ((dear, 1_899), (nested, 7), (objects, {"k": 899})):
+        ((problem),) = told(schema, {"a": [value] * 200_000})
+        assert (problem.path, problem.kind) == ((), "too_costly")
+    ((problem),) = told(nested, {"a": [7] * 2_000})
+    assert (problem.path, problem.kind) == ((), "json_schema")
+    assert "too large to say where" in problem.message
+    assert time.perf_counter() - began_s < 5
+
+
+def test_a_large_payload_is_told_its_first_fault() -> None:
+    schema = {"properties": {"a": {"items": {"type": "integer"}}}}
+    payload: dict[str, Any] = {"a": [7] * 200_000}
+    assert told(schema, payload) == []
+    payload["a"][150_000] = "x"
+    ((problem),) = told(schema, payload)
+    assert problem.path == ("a", 150_000)
+
+
+def test_values_are_counted_at_every_level() -> None:
+    assert count_values({"a": [1, {"b": None}], "c": {}}) == 6
+    deep: Any = 1
+    for _ in range(100_000):
+        deep = [deep]
+    assert count_values(deep) == 100_001
 
 
 def test_a_recursive_schema_checks_what_is_nested() -> None:
     payload: dict[str, Any] = {"name": 7}
     for _ in range(80):
         payload = {"children": [payload]}
-    ((problem),) = Validator(TREE).problems(payload)
+    ((problem),) = told(TREE, payload)
     assert problem.path == ("children", 0) * 80 + ("name",)
 
 
