@@ -1,6 +1,6 @@
 """Whatever happens, a message that was acknowledged reaches an end that everybody can see.
 
-Each seed is a world of two nodes, five endpoints and one minute of trouble, in virtual time. A failure names its seed:
+Each seed is a world of two nodes, six endpoints and one minute of trouble, in virtual time. A failure names its seed:
 
     HOOKLINE_SIMULATION_SEEDS=17 pytest tests/simulation          one seed again
     HOOKLINE_SIMULATION_SEEDS=0-999 pytest tests/simulation       many more
@@ -97,6 +97,15 @@ def in_order(world: World, name: str) -> bool:
     return arrived == sorted(arrived, key=world.committed.index)
 
 
+def in_order_of_keys(world: World) -> bool:
+    places = {message_id: place for place, message_id in enumerate(world.committed)}
+    arrived: dict[bytes, list[int]] = {}
+    for message_id in world.first_arrivals["keyed"]:
+        if message_id in places:
+            arrived.setdefault(world.keys[message_id], []).append(places[message_id])
+    return all(one == sorted(one) for one in arrived.values())
+
+
 def keeps_its_rate(world: World) -> bool:
     moments = world.moments["calm"]
     return all(sum(1 for other in moments if moment <= other < moment + 1) <= CALM_RATE + 1 for moment in moments)
@@ -115,6 +124,7 @@ def test_no_acknowledged_message_is_lost_in_a_minute_of_trouble(seed):
         await check_ends(world)
         assert world.receipts
         assert in_order(world, "turns")
+        assert in_order_of_keys(world)
         assert keeps_its_rate(world)
 
     simulate(seed, 1.0, story)
@@ -131,6 +141,7 @@ def test_in_good_times_every_message_arrives_exactly_once(seed):
         expected = {(name, message.id): 1 for message in world.receipts for name in world.endpoints}
         assert dict(world.arrivals) == expected
         assert in_order(world, "turns")
+        assert in_order_of_keys(world)
         assert keeps_its_rate(world)
 
     simulate(seed, 0.0, story)
@@ -161,6 +172,7 @@ def test_receivers_in_trouble_get_exactly_their_attempts(seed):
                 assert len(made) <= 4
                 assert finals[0].status is AttemptStatus.SUCCEEDED or len(made) == 4
         assert in_order(world, "turns")
+        assert in_order_of_keys(world)
         assert keeps_its_rate(world)
 
     simulate(seed, 0.0, story)

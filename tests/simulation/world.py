@@ -18,7 +18,7 @@ from hookline.egress import Failure, Outcome, Reason, Request, Response
 from hookline.egress.waiting import send_and_wait
 from hookline.engine import Draft, Engine, EngineOptions
 from hookline.errors import HooklineError
-from hookline.model import Endpoint, EndpointStatus, Message, RetryPolicy
+from hookline.model import Endpoint, EndpointStatus, Extras, Message, RetryPolicy
 from hookline.store import AppScope, Store, StoreUnavailableError, create_store
 from hookline.store.errors import AmbiguousCommitError
 from simulation.virtual import VirtualClock, VirtualLoop
@@ -43,6 +43,7 @@ OPTIONS = EngineOptions(
 )
 SCHEDULE_S = (1.0, 3.0, 8.0)
 CALM_RATE = 4
+KEYS = 4
 
 
 class Handle:
@@ -191,6 +192,7 @@ class World:
         self.welcomed: Counter[tuple[str, str]] = Counter()  # ... and answered with a success
         self.moments: dict[str, list[float]] = defaultdict(list)  # of requests on their way
         self.first_arrivals: dict[str, list[str]] = defaultdict(list)
+        self.keys: dict[str, bytes] = {}  # of messages: their payloads
         self.committed: list[str] = []  # messages in the order in which they were committed
         self._bad_until_s: dict[str, float] = {}
 
@@ -199,7 +201,14 @@ class World:
         await self.store.open(engine=True)
         self.app = await self.store.create_application(application())
         secret = msgspec.structs.replace(endpoint("x").secrets[0], key=WHSEC)
-        kinds = {"good": {}, "flaky": {}, "slow": {}, "turns": {"ordered": True}, "calm": {"throttle_rate": CALM_RATE}}
+        kinds = {
+            "good": {},
+            "flaky": {},
+            "slow": {},
+            "turns": {"ordered": True},
+            "keyed": {"ordered": True, "extras": Extras(order_key="key")},
+            "calm": {"throttle_rate": CALM_RATE},
+        }
         for name, changes in kinds.items():
             self.endpoints[name] = await self.store.create_endpoint(
                 endpoint(
@@ -232,6 +241,7 @@ class World:
         for index, new in enumerate(change.messages):
             if index not in result.duplicates and index not in result.taken:
                 self.committed.append(new.message.id)
+                self.keys[new.message.id] = new.message.payload
 
     # Receivers
 
@@ -265,8 +275,9 @@ class World:
 
     async def publish(self) -> None:
         node = self.rng.choice(self.nodes)
+        payload = b'{"key":%d}' % self.rng.randrange(KEYS)
         try:
-            receipt = await node.engine.ingest.accept(Draft(ORG, self.app.id, "order.created", b'{"n":1}'))
+            receipt = await node.engine.ingest.accept(Draft(ORG, self.app.id, "order.created", payload))
         except HooklineError:
             return  # it was told no, and sends again or not: nothing is owed
         self.receipts.append(receipt.message)

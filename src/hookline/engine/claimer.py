@@ -125,7 +125,7 @@ class Claimer(Background):
             left -= take
             self._shares += 1
             served[one.endpoint_id] = self._shares
-            wants.append(Want(one.endpoint_id, take, one.ordered))
+            wants.append(Want(one.endpoint_id, take, one.ordered, one.keyed))
         self._served = served
         return wants
 

@@ -272,9 +272,9 @@ class Committer:
                 waiting.answer(UnknownApplicationError("the application does not exist any more"))
                 continue
             if draft.only_endpoint is None:
-                targets, ordered, note = table.select(draft.event_type, draft.channels, draft.payload)
+                targets, ordered, note, keys = table.select(draft.event_type, draft.channels, draft.payload)
             else:
-                targets, ordered, note = table.select_only(draft.only_endpoint)
+                targets, ordered, note, keys = table.select_only(draft.only_endpoint, draft.payload)
             routing[draft.app_id] = table.version
             if draft.deliver_at_ms is None:
                 owed = owed or len(ordered) < len(targets)
@@ -295,7 +295,7 @@ class Committer:
                 tags=draft.tags,
                 deliver_at_ms=draft.deliver_at_ms,
             )
-            messages.append(NewMessage(message, ordered, draft.keys, draft.outbox_id))
+            messages.append(NewMessage(message, ordered, draft.keys, draft.outbox_id, keys))
             kept.append(waiting)
         work.drafts = kept
         epoch = self._lease.epoch

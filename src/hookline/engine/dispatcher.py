@@ -93,6 +93,8 @@ class Dispatcher:
         if lane is None:
             lane = self.lanes[endpoint_id] = Lane(endpoint_id, app_id, self._options, ordered=ordered)
         elif lane.ordered != ordered:
+            if lane.ordered:  # what it has claimed was to go one after the other
+                self.flush(lane)
             lane.become(ordered=ordered)
         return lane
 
@@ -155,7 +157,7 @@ class Dispatcher:
         if route is None or not route.enabled:
             self._not_sent_now(delivery)
             return
-        lane = self.lane(delivery.endpoint_id, delivery.message.app_id, ordered=route.endpoint.ordered)
+        lane = self.lane(delivery.endpoint_id, delivery.message.app_id, ordered=route.is_sequence)
         if lane.table_version != table.version:
             self._meet(lane, route, table)
         lane.try_again(now_ms)
@@ -181,6 +183,8 @@ class Dispatcher:
     def _meet(self, lane: Lane, route: Route, table: RoutingTable) -> None:
         """See a lane's endpoint and its application as they are now."""
         lane.table_version = table.version
+        self.lane(lane.endpoint_id, lane.app_id, ordered=route.is_sequence)
+        lane.keyed = route.endpoint.keyed
         lane.meet(route.endpoint.updated_at_ms)
         before = lane.paces
         lane.go_under(self._pacer.paces_of(route.endpoint, table))

@@ -225,7 +225,7 @@ class Engine:
                 soonest = item.retry_at_ms
             if item.lane is not None:
                 self.dispatcher.recorded(item.lane)
-                if not item.lane.queue and not item.lane.in_flight:
+                if item.lane.keyed or (not item.lane.queue and not item.lane.in_flight):
                     self.claimer.wake()
         if soonest is not None:
             self.claimer.note_due(soonest)

@@ -10,7 +10,8 @@ not fit becomes `pending`. A closed lane can be *held* until a moment: a receive
 504 asks for that, and its limit is halved; each success lifts the limit by one. While a lane is held or open it sends
 nothing, so what would wait for more than a moment goes to `pending`, where the other nodes see it too.
 
-An ordered lane has one request in flight; the next one starts when the outcome of the last is on disk.
+An ordered lane has one request in flight; the next one starts when the outcome of the last is on disk. One that is
+*keyed* is like any other: of each key only the first delivery can be claimed at all.
 Pure state: the dispatcher acts.
 """
 
@@ -53,6 +54,7 @@ class Lane:
         "failures",
         "hold_until_ms",
         "in_flight",
+        "keyed",
         "limit",
         "most_queued",
         "open_for_s",
@@ -73,6 +75,7 @@ class Lane:
         self._options = options
         self.queue: deque[Delivery] = deque()
         self.in_flight = 0
+        self.keyed = False
         self.limit = 1 if ordered else options.lane_concurrency
         self.state = LaneState.CLOSED
         self.hold_until_ms = 0  # wall clock: shared with the other nodes

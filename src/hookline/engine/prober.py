@@ -47,7 +47,7 @@ class Prober(Background):
             lane.adopt(one.health)
             lane.try_again(now_ms)
             if lane.sends(now_ms):
-                wants.append(Want(one.endpoint_id, 1, one.ordered))
+                wants.append(Want(one.endpoint_id, 1, one.ordered, one.keyed))
         if wants:
             await self._claimer.bring(wants)
         return self._options.claim_poll_s

@@ -76,8 +76,8 @@ class EngineRecorder:
             reason = decision.reason or "disabled_by_receiver"
             disable = Disable(attempt.app_id, attempt.endpoint_id, reason, explain(reason))
         self._count(delivery, decision, now_ms)
-        ordered = lane if lane.ordered else None
-        self._put(WaitingOutcome(attempt, delivery, decision.retry_at_ms, disable, ordered, healed))
+        waits = lane if lane.ordered or lane.keyed else None
+        self._put(WaitingOutcome(attempt, delivery, decision.retry_at_ms, disable, waits, healed))
         return decision.verdict is Verdict.RETRY
 
     def _record_later(self, delivery: Delivery, lane: Lane, route: Route, answer: Response | Failure) -> None:

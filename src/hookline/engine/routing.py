@@ -13,8 +13,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -33,6 +33,8 @@ from hookline.model import (
     filter_of,
     read_payload,
 )
+from hookline.model.ordering import NO_KEY, compile_order_key
+from hookline.model.payload_path import PathError
 from hookline.store.protocol import EngineStore
 
 log = logging.getLogger("hookline.engine.routing")
@@ -43,12 +45,26 @@ MAX_TABLES = 20_000  # applications whose endpoints are kept in memory
 class Route:
     """One endpoint, ready to be sent to: filter compiled; signer and policy made when first needed."""
 
-    __slots__ = ("_options", "_policy", "_prepared", "_transform", "dialect", "endpoint", "filter", "has_errand", "tls")
+    __slots__ = (
+        "_options",
+        "_policy",
+        "_prepared",
+        "_transform",
+        "dialect",
+        "endpoint",
+        "filter",
+        "has_errand",
+        "is_sequence",
+        "key_of",
+        "tls",
+    )
 
     def __init__(self, endpoint: Endpoint, options: EngineOptions) -> None:
         self.endpoint = endpoint
         self.dialect: Dialect = get_dialect(endpoint.dialect)
         self.filter: Filter = _filter_of(endpoint)
+        self.is_sequence = endpoint.ordered and not endpoint.keyed  # one message at a time, whatever is in it
+        self.key_of: Callable[[Any], str] | None = _key_of(endpoint) if endpoint.keyed else None
         self._options = options
         self._prepared: Prepared | None = None
         self._policy: RetryPolicy | None = None
@@ -117,12 +133,25 @@ def _filter_of(endpoint: Endpoint) -> Filter:
         )
 
 
+def _key_of(endpoint: Endpoint) -> Callable[[Any], str]:
+    try:
+        return compile_order_key(endpoint.extras.order_key or "")
+    except PathError:
+        # Failure policy: closed. The path was checked when it came in; one that is not understood any more makes the
+        # order stricter: all messages have the same key.
+        return lambda _: NO_KEY
+
+
 class Selection(NamedTuple):
-    """Who gets a message: all targets, those of them that are ordered, and a note that says why there is none."""
+    """Who gets a message: all targets, those of them that are ordered, and a note that says why there is none.
+
+    `order_keys` has, for endpoints that are ordered by a value in the payload, that value's text.
+    """
 
     targets: tuple[str, ...]
     ordered: tuple[str, ...]
     note: str | None
+    order_keys: Mapping[str, str] = {}
 
 
 class RoutingTable:
@@ -156,16 +185,17 @@ class RoutingTable:
                 return known
         return self._select(event_type, channels, payload)
 
-    def select_only(self, endpoint_id: str) -> Selection:
+    def select_only(self, endpoint_id: str, payload: bytes = b"") -> Selection:
         """The one endpoint that a message is for, whatever it takes: somebody asked for it to have this one."""
         route = self.routes.get(endpoint_id)
-        return self._selection([] if route is None else [route], "the endpoint that it was for is gone")
+        content = None if route is None or route.key_of is None else read_payload(payload)
+        return self._selection([] if route is None else [route], "the endpoint that it was for is gone", content)
 
     def _select(self, event_type: str, channels: Sequence[str], payload: bytes | None) -> Selection:
         routes = None if channels else self._candidates.get(event_type)
         if routes is None:
             routes = [route for route in self._collecting() if route.filter.wants(event_type, channels)]
-            by_type_alone = all(route.filter.conditions is None for route in routes)
+            by_type_alone = all(route.filter.conditions is None and route.key_of is None for route in routes)
             if by_type_alone:
                 selection = self._selection(routes, "no endpoint takes this event type and channel")
             if not channels:
@@ -178,19 +208,22 @@ class RoutingTable:
                     self._candidates[event_type] = routes
             if by_type_alone:
                 return selection
-        if payload is not None:
-            content = read_payload(payload)
-            routes = [route for route in routes if route.filter.conditions is None or route.filter.conditions(content)]
-        return self._selection(routes, "no endpoint's filter takes this payload")
+        if payload is None:
+            return self._selection(routes, "no endpoint takes this event type and channel")
+        content = read_payload(payload)
+        routes = [route for route in routes if route.filter.conditions is None or route.filter.conditions(content)]
+        return self._selection(routes, "no endpoint's filter takes this payload", content)
 
     def _collecting(self) -> list[Route]:
         return [route for route in self.routes.values() if route.endpoint.status is not EndpointStatus.DISABLED]
 
-    def _selection(self, routes: Sequence[Route], note: str) -> Selection:
+    def _selection(self, routes: Sequence[Route], note: str, content: Any = None) -> Selection:
         if routes:
             chosen = [route.endpoint for route in routes]
             targets = tuple(endpoint.id for endpoint in chosen)
-            return Selection(targets, tuple(endpoint.id for endpoint in chosen if endpoint.ordered), None)
+            ordered = tuple(endpoint.id for endpoint in chosen if endpoint.ordered)
+            keys = {route.endpoint.id: route.key_of(content) for route in routes if route.key_of is not None}
+            return Selection(targets, ordered, None, keys)
         if not self.routes:
             return Selection((), (), "the application has no endpoint")
         return Selection((), (), note if self._collecting() else "every endpoint is disabled")

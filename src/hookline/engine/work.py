@@ -45,7 +45,9 @@ class WaitingDraft:
 
 @dataclass(slots=True)
 class WaitingOutcome:
-    """An attempt to be recorded. `lane` is set when its lane goes on only after the commit (ordered ones)."""
+    """An attempt to be recorded. `lane` is set when its lane goes on only after the commit: ordered ones, and those
+    that are ordered by keys, of which the commit lets the next delivery of the key go.
+    """
 
     attempt: Attempt
     delivery: Delivery

@@ -85,6 +85,11 @@ class Endpoint(msgspec.Struct, frozen=True):
     updated_at_ms: int
     extras: Extras = NO_EXTRAS
 
+    @property
+    def keyed(self) -> bool:
+        """Whether it is ordered by a value in the payload: one message of each value at a time."""
+        return self.ordered and self.extras.order_key is not None
+
     def __repr__(self) -> str:
         return f"Endpoint(id={self.id!r}, url={self.url!r}, dialect={self.dialect!r}, status={self.status.value!r})"
 

@@ -33,6 +33,8 @@ from hookline.model import (
     compile_conditions,
     ids,
 )
+from hookline.model.ordering import compile_order_key
+from hookline.model.payload_path import PathError
 from hookline.services.certificates import check_authorities, check_certificate
 from hookline.services.endpoint_auth import AuthForm, resolve_auth
 from hookline.services.errors import InvalidError, Problem
@@ -85,6 +87,7 @@ class EndpointForm(msgspec.Struct, frozen=True):
     policy: PolicyForm | None = None
     ordered: bool = False
     filter: Mapping[str, Any] | None = None
+    ordered_by: str | None = None
     auth: AuthForm | EndpointAuth | None = None
     client_certificate: ClientCertificate | None = None
     ca_pem: str | None = None
@@ -111,6 +114,7 @@ class EndpointForm(msgspec.Struct, frozen=True):
             policy=None if endpoint.policy is None else PolicyForm(**msgspec.structs.asdict(endpoint.policy)),
             ordered=endpoint.ordered,
             filter=endpoint.extras.filter,
+            ordered_by=endpoint.extras.order_key,
             auth=endpoint.extras.auth,
             client_certificate=endpoint.extras.client_certificate,
             ca_pem=endpoint.extras.ca_pem,
@@ -154,6 +158,8 @@ def check_form(form: EndpointForm, egress: EgressPolicy, now_ms: int, kept: Extr
         findings.add("headers", error.message, error.code)
     if form.filter is not None:
         _check_filter(form.filter, findings)
+    if form.ordered_by is not None:
+        _check_order(form.ordered_by, findings, ordered=form.ordered)
     _check_credentials(form, kept, egress, now_ms, findings)
     if form.transform is not None and form.transform != kept.transform:
         _check_transform(form.transform, findings)
@@ -181,6 +187,7 @@ def fill_extras(kept: Extras, form: EndpointForm, egress: EgressPolicy) -> Extra
     return msgspec.structs.replace(
         kept,
         filter=form.filter,
+        order_key=form.ordered_by,
         auth=resolve_auth(form.auth, kept.auth, egress, Findings()),
         client_certificate=form.client_certificate,
         ca_pem=form.ca_pem,
@@ -234,6 +241,15 @@ def _check_options(form: EndpointForm, findings: Findings) -> None:
         get_dialect(form.dialect).check_options(form.options)
     except DialectError as error:
         findings.add(_path(error), error.message, error.code)
+
+
+def _check_order(path: str, findings: Findings, *, ordered: bool) -> None:
+    if not ordered:
+        findings.add("ordered_by", "Only ordered endpoints have an order: set ordered to true, or this to null.")
+    try:
+        compile_order_key(path)
+    except PathError as error:
+        findings.add("ordered_by", error.message, error.code)
 
 
 def _check_filter(conditions: Mapping[str, Any], findings: Findings) -> None:

@@ -35,14 +35,16 @@ class MessageKey(msgspec.Struct, frozen=True):
 class NewMessage(msgspec.Struct, frozen=True):
     """A message to keep. Targets in `ordered` go to `pending` with a sequence number, in the same transaction.
 
-    Those of a message with `deliver_at_ms` all go there, due then, without a number: it takes its turn when its time
-    comes, and holds up nobody before.
+    Those of them that are in `order_keys` take their place among the deliveries of the same key alone. Those of a
+    message with `deliver_at_ms` all go there, due then, without a number: it takes its turn when its time comes, and
+    holds up nobody before.
     """
 
     message: Message
     ordered: tuple[str, ...] = ()
     keys: tuple[MessageKey, ...] = ()
     outbox_id: int | None = None
+    order_keys: Mapping[str, str] = {}
 
     @property
     def born_leased(self) -> bool:
@@ -144,6 +146,8 @@ class CommitResult(msgspec.Struct, frozen=True):
     disabled: frozenset[str] = frozenset()
 
 
+WAITING_MS: Final = 2**62  # so much later than it was accepted is a delivery due that is not the first of its key
+
 SUSPECT_AFTER: Final = 2  # rescues without a recorded attempt; one less than make poison
 
 
@@ -176,7 +180,9 @@ def count_claimable(rescues: Sequence[int]) -> int:
 
 
 class DueLane(msgspec.Struct, frozen=True):
-    """An enabled endpoint that has something due in `pending`."""
+    """An enabled endpoint that has something due in `pending`. One that is ordered by keys is `keyed`, not `ordered`:
+    any node may send the first delivery of each key.
+    """
 
     endpoint_id: str
     app_id: str
@@ -184,14 +190,18 @@ class DueLane(msgspec.Struct, frozen=True):
     ordered: bool
     next_due_at_ms: int
     health: LaneHealth
+    keyed: bool = False
 
 
 class Want(msgspec.Struct, frozen=True):
-    """How many deliveries a lane has room for."""
+    """How many deliveries a lane has room for. Of a `keyed` one, what is left of the time when it was ordered without
+    keys comes one at a time.
+    """
 
     endpoint_id: str
     room: int
     ordered: bool = False
+    keyed: bool = False
 
 
 class SlotRequest(msgspec.Struct, frozen=True):

@@ -124,11 +124,12 @@ def endpoint_to_row(endpoint: Endpoint, key_ring: KeyRing) -> Row:
         e.created_at_ms,
         e.updated_at_ms,
         None if e.extras == NO_EXTRAS else key_ring.seal(_encode(e.extras), EXTRAS_COLUMN, e.id),
+        e.keyed,
     )
 
 
 def endpoint_from_row(row: Sequence[Any], key_ring: KeyRing) -> Endpoint:
-    """Read the columns that `endpoint_to_row` gives.
+    """Read the columns that `endpoint_to_row` gives, but for the last, which follows from the others.
 
     Raises:
         KeyCheckError: the secrets do not open with this key ring.

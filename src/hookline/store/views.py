@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from hookline.model import DeliveryState, Kind, state_of_pending
+from hookline.store.changes import WAITING_MS
 from hookline.store.protocol import DeliveryView
 from hookline.store.records import STATUS_OF_NUMBER, state_of_end
 
@@ -105,8 +106,9 @@ def _view(endpoint_id: str, attempts: int, end: EndRow | None, row: PendingRow |
         endpoint_enabled=bool(row.enabled),
         leased=bool(row.leased),
         attempts=row.attempts,
-        due_at_ms=row.due_at_ms,
+        due_at_ms=row.due_at_ms % WAITING_MS,  # behind another one of its key it is owed, not delayed
         now_ms=now_ms,
     )
-    due_at_ms = None if state in {DeliveryState.LEASED, DeliveryState.PARKED} else row.due_at_ms
+    has_no_date = state in {DeliveryState.LEASED, DeliveryState.PARKED} or row.due_at_ms >= WAITING_MS
+    due_at_ms = None if has_no_date else row.due_at_ms
     return DeliveryView(endpoint_id, state, attempts, due_at_ms)

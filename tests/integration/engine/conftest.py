@@ -13,8 +13,8 @@ from integration.engine.rig import KEY_RING, Rig
 from support.postgres import PostgresServer
 
 TABLES = (
-    "applications endpoints messages fanouts message_keys batches pending lanes attempts nodes outbox endpoint_health "
-    "leaders"
+    "applications endpoints messages fanouts message_keys batches pending freed_keys lanes attempts nodes outbox "
+    "endpoint_health leaders"
 )
 
 

@@ -21,16 +21,20 @@ from pathlib import Path
 from typing import Any
 
 Pair = tuple[str, str]
+KEYS = 3  # of messages to endpoints that are ordered by them
 FULL = 507  # the status of a refusal: the disk is full
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One endpoint. `faults` is the share of first requests that it answers badly; `slow_s` the longest it takes."""
+    """One endpoint. `faults` is the share of first requests that it answers badly; `slow_s` the longest it takes.
+    An `ordered` one with `keys` is ordered by the payload's `key`, which is the message's number modulo `KEYS`.
+    """
 
     name: str
     event_types: tuple[str, ...] | None = None
     ordered: bool = False
+    keys: bool = False
     faults: float = 0.0
     slow_s: float = 0.0
 
@@ -267,18 +271,22 @@ class Ledger:
         # 507 says that nothing was kept. (503 says so too, but for a COMMIT whose answer was lost nobody can tell.)
         report.kept_though_full = len(self._refused & self._names.keys())
         report.doubled = sum(len(names) - 1 for names in self._names.values())
-        report.out_of_order = sum(self._count_disorder(sequence) for sequence in self._sequences.values())
+        report.out_of_order = sum(
+            self._count_disorder(self._sequences[target.name], KEYS if target.keys else 1)
+            for target in self.targets
+            if target.ordered
+        )
         return report
 
-    def _count_disorder(self, sequence: list[int]) -> int:
-        """Count arrivals that overtook an earlier one of their own stream; of what was acknowledged."""
+    def _count_disorder(self, sequence: list[int], keys: int) -> int:
+        """Count arrivals that overtook an earlier one of their own stream and key; of what was acknowledged."""
         acked = set(self.acked.values())
-        newest: dict[str, int] = {}
+        newest: dict[tuple[str, int], int] = {}
         disorder = 0
         for number in sequence:
             if number not in acked:
                 continue
-            stream = self.sent[number].stream
+            stream = (self.sent[number].stream, number % keys)
             disorder += number < newest.get(stream, -1)
             newest[stream] = max(number, newest.get(stream, -1))
         return disorder

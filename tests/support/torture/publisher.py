@@ -18,7 +18,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from support.torture.ledger import Ledger, Sent, digest_of
+from support.torture.ledger import KEYS, Ledger, Sent, digest_of
 
 REQUEST_TIMEOUT_S = 2.0
 PAUSE_S = 0.02  # after a request that failed
@@ -178,7 +178,10 @@ def make_payload(rng: random.Random, number: int) -> bytes:
     """Make JSON that nobody would write the same way twice: odd spaces, escapes, numbers, lengths."""
     length = int(min(LARGEST_FILLER_BYTES, rng.paretovariate(1.0) * 40))
     filler = "".join(_letters(rng, length))
-    return f'{{ "number":{number} ,"price": 1.50,"e":1E+2, "filler":"\\u00e4ä {filler}","a":[ ] }}'.encode()
+    key = number % KEYS
+    return (
+        f'{{ "number":{number} ,"key":{key}, "price": 1.50,"e":1E+2, "filler":"\\u00e4ä {filler}","a":[ ] }}'.encode()
+    )
 
 
 def _letters(rng: random.Random, length: int) -> Iterator[str]:

@@ -34,6 +34,7 @@ TARGETS = (
     Target("flaky", event_types=EVENT_TYPES, faults=0.25),
     Target("slow", event_types=("order.created", "step.taken"), slow_s=0.4),
     Target("ordered", event_types=("step.taken",), ordered=True, faults=0.1),
+    Target("keyed", event_types=("step.taken",), ordered=True, keys=True, faults=0.15, slow_s=0.2),
     Target("sluggish", event_types=("chore.queued",), ordered=True, slow_s=0.6),
 )
 # Enough for two bad answers and for the attempts that crashes cost, and over soon.
@@ -105,6 +106,7 @@ class World:
                 secret=self._secret,
                 eventTypes=list(target.event_types) if target.event_types else None,
                 ordered=target.ordered,
+                orderedBy="key" if target.keys else None,
             )
         self._publish()
 

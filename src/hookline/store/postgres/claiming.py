@@ -36,8 +36,10 @@ class Claiming(PostgresBase):
     async def due_lanes(self, node: NodeLease, now_ms: int, limit: int) -> list[DueLane]:
         rows = await self._claims.fetch(_SQL["list_due"], now_ms, node.node_id, limit)
         return [
-            DueLane(endpoint_id, app_id, org_id, ordered, next_due_at_ms, LaneHealth(endpoint_id, app_id, *health))
-            for endpoint_id, app_id, org_id, ordered, next_due_at_ms, *health in rows
+            DueLane(
+                endpoint_id, app_id, org_id, ordered, next_due_at_ms, LaneHealth(endpoint_id, app_id, *health), keyed
+            )
+            for endpoint_id, app_id, org_id, ordered, next_due_at_ms, keyed, *health in rows
         ]
 
     async def next_due_at(self, now_ms: int) -> int | None:  # noqa: ARG002  (due times do not depend on it here)
@@ -72,7 +74,11 @@ class Claiming(PostgresBase):
         now_ms: int,
         leased: list[asyncpg.Record],
     ) -> list[Claimed]:
-        locked = await self._lock_lanes(connection, wanted, freed)
+        found = await self._lock_lanes(connection, wanted, freed)
+        locked = [name for name, _ in found]
+        by_key = [name for name, lost_one in found if lost_one or (name in wanted and wanted[name].keyed)]
+        if by_key:
+            await connection.execute(_SQL["promote_keys"], by_key)
         lanes = [wanted[endpoint_id] for endpoint_id in locked if endpoint_id in wanted]
         lanes = await self._leave_leased(connection, node, lanes)
         rows: list[asyncpg.Record] = []
@@ -87,13 +93,18 @@ class Claiming(PostgresBase):
             await connection.execute(_SQL["lease_lanes"], ordered, node.node_id, node.epoch)
         return claimed
 
-    async def _lock_lanes(self, connection: Connection, wanted: dict[str, Want], freed: set[str]) -> list[str]:
-        """Lock lanes, in order. We wait only for the first ones, holding nothing that others wait for us with."""
+    async def _lock_lanes(
+        self, connection: Connection, wanted: dict[str, Want], freed: set[str]
+    ) -> list[tuple[str, bool]]:
+        """Lock lanes, in order; with each, whether keys of it lost a delivery.
+
+        We wait only for the first ones, holding nothing that others wait for us with.
+        """
         first = sorted((self._skipped & wanted.keys()) | freed)
-        awaited = [row[0] for row in await connection.fetch(_SQL["await_lanes"], first)] if first else []
+        awaited = [(row[0], row[1]) for row in await connection.fetch(_SQL["await_lanes"], first)] if first else []
         rest = sorted(wanted.keys() - set(first))
-        locked = [row[0] for row in await connection.fetch(_SQL["lock_lanes"], rest)] if rest else []
-        self._skipped = set(rest) - set(locked)
+        locked = [(row[0], row[1]) for row in await connection.fetch(_SQL["lock_lanes"], rest)] if rest else []
+        self._skipped = set(rest) - {name for name, _ in locked}
         return awaited + locked
 
     async def _leave_leased(self, connection: Connection, node: NodeLease, lanes: list[Want]) -> list[Want]:
@@ -112,11 +123,11 @@ class Claiming(PostgresBase):
         got: dict[str, int] = {}
         for row in rows:
             got[row["endpoint_id"]] = got.get(row["endpoint_id"], 0) + 1
-        left = [
-            Want(want.endpoint_id, want.room - got.get(want.endpoint_id, 0), want.ordered)
-            for want in lanes
-            if want.room > got.get(want.endpoint_id, 0)
-        ]
+        left = []
+        for want in lanes:
+            room = want.room - got.get(want.endpoint_id, 0)
+            if room > 0:
+                left.append(Want(want.endpoint_id, min(room, 1) if want.keyed else room, want.ordered or want.keyed))
         if left:
             rows += await connection.fetch(_SQL["claim_sequence"], node.node_id, node.epoch, *_wants(left), now_ms)
         # In each lane: what has no place in a sequence by due time, then the sequence.

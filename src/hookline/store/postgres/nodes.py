@@ -129,8 +129,9 @@ class Nodes(PostgresBase):
             if keys:
                 await connection.execute(_RESCUE["free_rows"], *columns(keys, 3), now_ms)
             due = {row["endpoint_id"]: (row["app_id"], now_ms) for row in freed}
-            # The head of a sequence that ended lets the next one have its turn.
-            due.update({row["endpoint_id"]: (row["app_id"], now_ms) for row in poison if row["sequence"] is not None})
+            # The head of a sequence, or of a key, that ended lets the next one have its turn.
+            heads = [row for row in poison if row["sequence"] is not None or row["order_key"] is not None]
+            due.update({row["endpoint_id"]: (row["app_id"], now_ms) for row in heads})
             await touch_lanes(connection, due)
             await announce(connection, announcing.of_ends(ends))
             crashpoints.reach("during_rescue")

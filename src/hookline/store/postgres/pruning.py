@@ -49,6 +49,7 @@ class Pruning(PostgresBase):
             detail = "No request was made: the endpoint was deleted."
             ends = [end_of(row, AttemptStatus.CANCELED, "endpoint_deleted", detail, now_ms) for row in rows]
             await write_ends(connection, rows, ends)
+            await connection.execute(_CLAIMS["wake_freed"], now_ms)
         return PruneReport(canceled=len(rows), more=len(found) > limit)
 
     async def expire_payloads(self, now_ms: int, limit: int) -> PruneReport:

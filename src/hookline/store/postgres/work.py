@@ -186,7 +186,9 @@ class Work:
         for endpoint_id, (app_id, due_at_ms) in self._due.items():
             rows[endpoint_id] = (endpoint_id, app_id, due_at_ms, 0)
         for endpoint_id, news in ordered.items():
-            due = min(now_ms, self._due[endpoint_id][1]) if endpoint_id in self._due else now_ms
+            due = self._due[endpoint_id][1] if endpoint_id in self._due else None
+            if endpoint_id not in news[0].order_keys:  # the first of a key makes its lane due when it is known
+                due = now_ms if due is None else min(now_ms, due)
             rows[endpoint_id] = (endpoint_id, news[0].message.app_id, due, len(news))
         node = self.change.node
         touched = await self.connection.fetch(
@@ -207,12 +209,20 @@ class Work:
 
     async def _insert_ordered(self, ordered: dict[str, list[NewMessage]], counters: dict[str, int]) -> None:
         now_ms = self.change.now_ms
-        records = [
-            (new.message.id, endpoint_id, Kind.SCHEDULED.value, new.message.app_id, 0, 0, now_ms, sequence)
-            for endpoint_id, news in ordered.items()
-            for sequence, new in enumerate(news, counters[endpoint_id] - len(news))
-        ]
-        await copy_rows(self.connection, "hookline_pending", ORDERED_COLUMNS, records)
+        records: list[tuple[Any, ...]] = []
+        keyed: list[tuple[Any, ...]] = []
+        for endpoint_id, news in ordered.items():
+            for sequence, new in enumerate(news, counters[endpoint_id] - len(news)):
+                key = new.order_keys.get(endpoint_id)
+                if key is None:
+                    kind = Kind.SCHEDULED.value
+                    records.append((new.message.id, endpoint_id, kind, new.message.app_id, 0, 0, now_ms, sequence))
+                else:
+                    keyed.append((new.message.id, endpoint_id, new.message.app_id, sequence, key))
+        if records:
+            await copy_rows(self.connection, "hookline_pending", ORDERED_COLUMNS, records)
+        if keyed:
+            await self.connection.execute(_SQL["insert_keyed"], *columns(keyed, 5), now_ms)
 
     async def _set_health(self) -> None:
         rows = [

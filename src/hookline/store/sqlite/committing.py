@@ -15,7 +15,7 @@ import orjson
 from hookline.model import Kind, Message
 from hookline.store import announcing, keys, records
 from hookline.store.announcing import Announcement
-from hookline.store.changes import Commit, CommitResult, DeliveryKey, Disable, Duplicate, NewMessage
+from hookline.store.changes import WAITING_MS, Commit, CommitResult, DeliveryKey, Disable, Duplicate, NewMessage
 from hookline.store.errors import ConflictError, FencedError, StaleRoutingError, StoreError
 from hookline.store.healing import HealthChanges
 from hookline.store.queries import load_queries
@@ -189,17 +189,27 @@ def _insert_batch(connection: sqlite3.Connection, change: Commit, owed: Sequence
 
 def _write_ordered(connection: sqlite3.Connection, news: Iterable[NewMessage], now_ms: int) -> list[tuple[str, str]]:
     """Number the deliveries to ordered endpoints, in the order of the messages."""
-    by_endpoint: dict[str, list[Message]] = {}
+    by_endpoint: dict[str, list[NewMessage]] = {}
     for new in news:
         for endpoint_id in new.ordered:
-            by_endpoint.setdefault(endpoint_id, []).append(new.message)
+            by_endpoint.setdefault(endpoint_id, []).append(new)
+    keyed: list[str] = []
     for endpoint_id, messages in by_endpoint.items():
-        wanted = (endpoint_id, messages[0].app_id, now_ms, len(messages))
+        has_keys = endpoint_id in messages[0].order_keys  # all were selected with the same version of the endpoint
+        due_at_ms = WAITING_MS if has_keys else now_ms
+        wanted = (endpoint_id, messages[0].message.app_id, due_at_ms, len(messages))
         (first,) = connection.execute(_SQL["reserve_sequences"], wanted).fetchone()
-        connection.executemany(
-            _SQL["insert_in_sequence"],
-            [(m.id, endpoint_id, m.app_id, now_ms, number) for number, m in enumerate(messages, first)],
-        )
+        rows = [
+            (new.message.id, endpoint_id, new.message.app_id, now_ms, number)
+            for number, new in enumerate(messages, first)
+        ]
+        if has_keys:
+            keyed.append(endpoint_id)
+            keys = [new.order_keys[endpoint_id] for new in messages]
+            connection.executemany(_SQL["insert_in_key"], [(*row, key) for row, key in zip(rows, keys, strict=True)])
+        else:
+            connection.executemany(_SQL["insert_in_sequence"], rows)
+    lanes.recompute(connection, keyed)
     return [("lane", endpoint_id) for endpoint_id in by_endpoint]
 
 

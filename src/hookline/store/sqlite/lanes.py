@@ -60,8 +60,8 @@ def close(connection: sqlite3.Connection, endpoint_id: str, now_ms: int) -> None
 def list_due(connection: sqlite3.Connection, node: NodeLease, now_ms: int, clock_ms: int, limit: int) -> list[DueLane]:
     values = {"node_id": node.node_id, "now_ms": now_ms, "clock_ms": clock_ms, "limit": limit}
     return [
-        DueLane(endpoint_id, app_id, org_id, bool(ordered), due, LaneHealth(endpoint_id, app_id, *health))
-        for endpoint_id, app_id, org_id, ordered, due, *health in connection.execute(_SQL["list_due"], values)
+        DueLane(endpoint_id, app_id, org_id, bool(ordered), due, LaneHealth(endpoint_id, app_id, *health), bool(keyed))
+        for endpoint_id, app_id, org_id, ordered, due, keyed, *health in connection.execute(_SQL["list_due"], values)
     ]
 
 
@@ -89,7 +89,7 @@ def claim(
     for want in wants:
         if want.room <= 0:
             continue
-        if want.ordered:
+        if want.ordered or want.keyed:
             claimed = _claim_in_order(connection, node, want, now_ms, clock_ms)
         else:
             claimed = _claimable(connection, "select_by_due", (want.endpoint_id, now_ms, want.room))
@@ -105,11 +105,13 @@ def claim(
 def _claim_in_order(
     connection: sqlite3.Connection, node: NodeLease, want: Want, now_ms: int, clock_ms: int
 ) -> list[Claimed]:
-    lease = {"node_id": node.node_id, "epoch": node.epoch, "endpoint_id": want.endpoint_id, "clock_ms": clock_ms}
-    if not connection.execute(_SQL["lease"], lease).rowcount:
-        return []
+    if want.ordered:
+        lease = {"node_id": node.node_id, "epoch": node.epoch, "endpoint_id": want.endpoint_id, "clock_ms": clock_ms}
+        if not connection.execute(_SQL["lease"], lease).rowcount:
+            return []
     found: list[Claimed] = []
-    for row in connection.execute(_SQL["select_by_sequence"], (want.endpoint_id, want.room)).fetchall():
+    most = 1 if want.keyed else want.room  # a lane with keys sends side by side what it has
+    for row in connection.execute(_SQL["select_by_sequence"], (want.endpoint_id, most)).fetchall():
         if _drop_orphan(connection, row):
             continue
         if row[-2] is not None or row[-3] > now_ms:

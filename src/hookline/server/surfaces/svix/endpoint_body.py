@@ -32,13 +32,14 @@ _EMPTY: Final[dict[str, Any]] = {
     "ordered": False,
     "paused": False,
     "filter": None,
+    "ordered_by": None,
     "auth": None,
     "client_certificate": None,
     "ca_pem": None,
     "transform": None,
 }
 # What clients of the Svix API cannot say, or say elsewhere: a replacement keeps it unless it is given.
-_KEPT: Final = frozenset({"headers", "dialect", "options", "policy", "ordered", "paused", "filter"}) | {
+_KEPT: Final = frozenset({"headers", "dialect", "options", "policy", "ordered", "paused", "filter", "ordered_by"}) | {
     *("auth", "client_certificate", "ca_pem", "transform"),
 }
 

@@ -48,6 +48,7 @@ _endpoint_out: Final[dict[str, Any]] = {
     "statusReason": None,
     "health": {"state": "healthy", "failingSince": None, "disabledAt": None, "reason": None, "detail": None},
     "filter": None,
+    "orderedBy": None,
     "auth": None,
     "clientCertificate": None,
     "caPem": None,

@@ -99,6 +99,7 @@ def render_endpoint(endpoint: Endpoint) -> EndpointOut:
         paused=endpoint.status is EndpointStatus.PAUSED,
         status_reason=endpoint.status_reason,
         filter=None if endpoint.extras.filter is None else dict(endpoint.extras.filter),
+        ordered_by=endpoint.extras.order_key,
         auth=render_auth(endpoint.extras.auth),
         client_certificate=render_certificate(endpoint.extras.client_certificate),
         ca_pem=endpoint.extras.ca_pem,

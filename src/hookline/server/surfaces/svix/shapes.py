@@ -81,6 +81,7 @@ class EndpointFields(Shape):
     ordered: bool | None = None
     paused: bool | None = None
     filter: Annotated[dict[str, Any] | None, Field(description="Conditions on the payload.")] = None
+    ordered_by: Annotated[str | None, Field(description="The path in the payload by which it is ordered.")] = None
     auth: AuthIn | None = None
     client_certificate: ClientCertificateIn | None = None
     ca_pem: Annotated[str | None, Field(description="Authorities to trust beside the usual ones, in PEM form.")] = None
@@ -128,6 +129,7 @@ class EndpointOut(Shape):
     status_reason: str | None
     health: Annotated[EndpointHealthOut | None, Field(description="Null where nobody looked.")] = None
     filter: dict[str, Any] | None
+    ordered_by: str | None
     auth: AuthOut | None
     client_certificate: ClientCertificateOut | None
     ca_pem: str | None

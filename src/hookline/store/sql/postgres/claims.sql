@@ -2,14 +2,14 @@
 -- of the transaction see is then complete, because everybody who writes a free row waits for the lane afterwards.
 
 -- name: list_due
-SELECT l.endpoint_id, l.app_id, e.org_id, e.ordered, l.next_due_at_ms,
+SELECT l.endpoint_id, l.app_id, e.org_id, e.ordered AND NOT e.keyed, l.next_due_at_ms, e.keyed,
        l.state, l.open_until_ms, l.failures, l.failing_since_ms
 FROM hookline_lanes l
 JOIN hookline_endpoints e ON e.id = l.endpoint_id
 WHERE l.next_due_at_ms IS NOT NULL
   AND (CASE WHEN l.state = 'open' THEN GREATEST(l.next_due_at_ms, l.open_until_ms) ELSE l.next_due_at_ms END) <= $1
   AND e.status = 'enabled' AND e.deleted_at_ms IS NULL
-  AND NOT (e.ordered AND l.lease_node IS NOT NULL AND l.lease_node <> $2 AND EXISTS (
+  AND NOT (e.ordered AND NOT e.keyed AND l.lease_node IS NOT NULL AND l.lease_node <> $2 AND EXISTS (
       SELECT 1 FROM hookline_nodes n
       WHERE n.id = l.lease_node AND n.epoch = l.lease_epoch
         AND n.lease_until_ms >= (extract(epoch FROM clock_timestamp()) * 1000)::bigint))
@@ -29,10 +29,13 @@ SELECT endpoint_id, app_id, state, open_until_ms, failures, failing_since_ms
 FROM hookline_lanes WHERE endpoint_id = ANY ($1::text[]);
 
 -- name: await_lanes
-SELECT endpoint_id FROM hookline_lanes WHERE endpoint_id = ANY ($1::text[]) ORDER BY endpoint_id FOR UPDATE;
+-- With whether keys of theirs lost a delivery; one that does so while we wait makes the lane due again.
+SELECT endpoint_id, EXISTS (SELECT 1 FROM hookline_freed_keys f WHERE f.endpoint_id = l.endpoint_id)
+FROM hookline_lanes l WHERE endpoint_id = ANY ($1::text[]) ORDER BY endpoint_id FOR UPDATE;
 
 -- name: lock_lanes
-SELECT endpoint_id FROM hookline_lanes WHERE endpoint_id = ANY ($1::text[]) ORDER BY endpoint_id
+SELECT endpoint_id, EXISTS (SELECT 1 FROM hookline_freed_keys f WHERE f.endpoint_id = l.endpoint_id)
+FROM hookline_lanes l WHERE endpoint_id = ANY ($1::text[]) ORDER BY endpoint_id
 FOR UPDATE SKIP LOCKED;
 
 -- name: find_leased_elsewhere
@@ -40,6 +43,37 @@ SELECT l.endpoint_id FROM hookline_lanes l
 JOIN hookline_nodes n ON n.id = l.lease_node AND n.epoch = l.lease_epoch
 WHERE l.endpoint_id = ANY ($1::text[]) AND l.lease_node <> $2
   AND n.lease_until_ms >= (extract(epoch FROM clock_timestamp()) * 1000)::bigint;
+
+-- name: promote_keys
+-- The lanes must be locked. Of each key that lost a delivery, the one that is now the first waits no longer.
+WITH freed AS MATERIALIZED (
+    DELETE FROM hookline_freed_keys WHERE endpoint_id = ANY ($1::text[]) RETURNING endpoint_id, order_key
+), first AS MATERIALIZED (
+    SELECT p.message_id, p.endpoint_id, p.kind
+    FROM (SELECT DISTINCT endpoint_id, order_key FROM freed) AS f
+    CROSS JOIN LATERAL (
+        SELECT message_id, endpoint_id, kind FROM hookline_pending
+        WHERE endpoint_id = f.endpoint_id AND order_key = f.order_key
+        ORDER BY key_sequence LIMIT 1
+    ) AS p
+)
+UPDATE hookline_pending p SET due_at_ms = due_at_ms - 4611686018427387904
+FROM first
+WHERE (p.message_id, p.endpoint_id, p.kind) = (first.message_id, first.endpoint_id, first.kind)
+  AND p.due_at_ms >= 4611686018427387904;
+
+-- name: wake_freed
+-- What deleted a delivery of a key may not have made its lane due; and of keys that are gone nothing is to be done.
+WITH gone AS (
+    DELETE FROM hookline_freed_keys f
+    WHERE NOT EXISTS (SELECT 1 FROM hookline_pending p
+                      WHERE p.endpoint_id = f.endpoint_id AND p.order_key = f.order_key)
+), held AS MATERIALIZED (
+    SELECT endpoint_id FROM hookline_lanes
+    WHERE endpoint_id IN (SELECT endpoint_id FROM hookline_freed_keys) AND (next_due_at_ms IS NULL OR next_due_at_ms > $1::bigint)
+    ORDER BY endpoint_id FOR UPDATE SKIP LOCKED
+)
+UPDATE hookline_lanes l SET next_due_at_ms = $1::bigint FROM held WHERE l.endpoint_id = held.endpoint_id;
 
 -- name: claim
 -- Rows without a sequence, by due time. In lanes that are not ordered (any more), what is left of a sequence too.
@@ -112,6 +146,7 @@ SET next_due_at_ms = LEAST(
     (SELECT due_at_ms FROM hookline_pending p
      WHERE p.endpoint_id = l.endpoint_id AND p.lease_node IS NULL AND p.sequence IS NULL
      ORDER BY due_at_ms LIMIT 1),
+    (SELECT 0 FROM hookline_freed_keys f WHERE f.endpoint_id = l.endpoint_id LIMIT 1),
     CASE WHEN EXISTS (SELECT 1 FROM hookline_endpoints e WHERE e.id = l.endpoint_id AND e.ordered) THEN
         (SELECT CASE WHEN head.lease_node IS NULL THEN head.due_at_ms END
          FROM (SELECT lease_node, due_at_ms FROM hookline_pending p

@@ -124,7 +124,8 @@ WITH change AS MATERIALIZED (
     WHERE p.message_id = h.message_id AND p.endpoint_id = h.endpoint_id AND p.kind = h.kind
       AND (h.action = 0 OR (h.action = 1 AND (h.ours OR h.free)))
     -- In an ordered lane the next one's turn has come.
-    RETURNING p.endpoint_id, p.app_id, CASE WHEN p.sequence IS NOT NULL THEN $10::bigint END AS due_at_ms
+    RETURNING p.endpoint_id, p.app_id,
+              CASE WHEN p.sequence IS NOT NULL OR p.order_key IS NOT NULL THEN $10::bigint END AS due_at_ms
 ), updated AS (
     UPDATE hookline_pending p
     SET attempts = CASE WHEN h.action = 2 THEN h.attempts ELSE p.attempts END,
@@ -164,6 +165,28 @@ ON CONFLICT (endpoint_id) DO UPDATE
 SET next_due_at_ms = LEAST(l.next_due_at_ms, excluded.next_due_at_ms),
     next_sequence = l.next_sequence + excluded.next_sequence - 1
 RETURNING endpoint_id, next_sequence, (lease_node = $5 AND lease_epoch = $6) IS TRUE AS ours;
+
+-- name: insert_keyed
+-- The lanes must be locked. The first of each key is due, and makes its lane due; those behind it wait.
+WITH new AS MATERIALIZED (
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[])
+        AS n (message_id, endpoint_id, app_id, key_sequence, order_key)
+), placed AS MATERIALIZED (
+    SELECT new.*,
+           row_number() OVER (PARTITION BY endpoint_id, order_key ORDER BY key_sequence) = 1
+           AND NOT EXISTS (SELECT 1 FROM hookline_pending p
+                           WHERE p.endpoint_id = new.endpoint_id AND p.order_key = new.order_key) AS is_first
+    FROM new
+), inserted AS (
+    INSERT INTO hookline_pending
+        (message_id, endpoint_id, kind, app_id, attempts, rescues, due_at_ms, order_key, key_sequence)
+    SELECT message_id, endpoint_id, 'scheduled', app_id, 0, 0,
+           CASE WHEN is_first THEN $6::bigint ELSE $6::bigint + 4611686018427387904 END, order_key, key_sequence
+    FROM placed
+)
+UPDATE hookline_lanes l SET next_due_at_ms = LEAST(l.next_due_at_ms, $6::bigint)
+FROM (SELECT DISTINCT endpoint_id FROM placed WHERE is_first) AS due
+WHERE l.endpoint_id = due.endpoint_id;
 
 -- name: set_health
 UPDATE hookline_lanes l

@@ -50,8 +50,9 @@ FROM held WHERE e.id = held.id;
 -- name: insert_endpoint
 INSERT INTO hookline_endpoints
     (id, org_id, app_id, uid, url, description, version, dialect, status, status_reason, event_types, channels,
-     secrets, headers, policy, options, ordered, throttle_rate, metadata, created_at_ms, updated_at_ms, extras)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22);
+     secrets, headers, policy, options, ordered, throttle_rate, metadata, created_at_ms, updated_at_ms, extras,
+     keyed)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23);
 
 -- name: find_endpoint
 SELECT id, org_id, app_id, uid, url, description, version, dialect, status, status_reason, event_types, channels,
@@ -87,7 +88,7 @@ WHERE id = $1 AND org_id = $2 AND app_id = $3 AND deleted_at_ms IS NULL FOR UPDA
 UPDATE hookline_endpoints
 SET uid = $4, url = $5, description = $6, version = $7, dialect = $8, status = $9, status_reason = $10,
     event_types = $11, channels = $12, secrets = $13, headers = $14, policy = $15, options = $16, ordered = $17,
-    throttle_rate = $18, metadata = $19, updated_at_ms = $20, extras = $21
+    throttle_rate = $18, metadata = $19, updated_at_ms = $20, extras = $21, keyed = $22
 WHERE id = $1 AND org_id = $2 AND app_id = $3 AND deleted_at_ms IS NULL
 RETURNING created_at_ms;
 

@@ -67,7 +67,7 @@ WHERE NOT EXISTS (SELECT 1 FROM hookline_nodes n WHERE n.id = lease_node AND n.e
 
 -- name: lock_leased
 -- Somebody else who holds one of these rows is about to end it, or rescues too.
-SELECT message_id, endpoint_id, kind, app_id, attempts, rescues, sequence FROM hookline_pending
+SELECT message_id, endpoint_id, kind, app_id, attempts, rescues, sequence, order_key FROM hookline_pending
 WHERE lease_node = $1 AND lease_epoch = $2
 LIMIT $3
 FOR UPDATE SKIP LOCKED;

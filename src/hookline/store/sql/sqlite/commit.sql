@@ -48,6 +48,15 @@ RETURNING next_sequence - ?4;
 INSERT INTO hookline_pending (message_id, endpoint_id, kind, app_id, attempts, rescues, due_at_ms, sequence)
 VALUES (?, ?, 'scheduled', ?, 0, 0, ?, ?);
 
+-- The first of its key is due, those behind it wait. (Message, endpoint, application, now, number, key.)
+-- name: insert_in_key
+INSERT INTO hookline_pending
+    (message_id, endpoint_id, kind, app_id, attempts, rescues, due_at_ms, key_sequence, order_key)
+SELECT ?1, ?2, 'scheduled', ?3, 0, 0,
+       CASE WHEN EXISTS (SELECT 1 FROM hookline_pending p WHERE p.endpoint_id = ?2 AND p.order_key = ?6)
+            THEN ?4 + 4611686018427387904 ELSE ?4 END,
+       ?5, ?6;
+
 -- name: insert_attempt
 INSERT INTO hookline_attempts
     (id, app_id, message_id, endpoint_id, kind, number, url, status, final, reason, detail, response_status,

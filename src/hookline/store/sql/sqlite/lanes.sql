@@ -33,14 +33,14 @@ WHERE l.endpoint_id = ?;
 SELECT 1 FROM hookline_lanes WHERE endpoint_id = ? AND next_sequence > 1;
 
 -- name: list_due
-SELECT l.endpoint_id, l.app_id, e.org_id, e.ordered, l.next_due_at_ms,
+SELECT l.endpoint_id, l.app_id, e.org_id, e.ordered AND NOT e.keyed, l.next_due_at_ms, e.keyed,
        l.state, l.open_until_ms, l.failures, l.failing_since_ms
 FROM hookline_lanes l
 JOIN hookline_endpoints e ON e.id = l.endpoint_id
 WHERE l.next_due_at_ms <= :now_ms
   AND e.status = 'enabled' AND e.deleted_at_ms IS NULL
   AND NOT (l.state = 'open' AND l.open_until_ms > :now_ms)
-  AND NOT (e.ordered AND l.lease_node IS NOT NULL AND l.lease_node <> :node_id AND EXISTS (
+  AND NOT (e.ordered AND NOT e.keyed AND l.lease_node IS NOT NULL AND l.lease_node <> :node_id AND EXISTS (
       SELECT 1 FROM hookline_nodes n
       WHERE n.id = l.lease_node AND n.epoch = l.lease_epoch AND n.lease_until_ms >= :clock_ms))
 ORDER BY l.next_due_at_ms

@@ -48,8 +48,9 @@ WHERE app_id = ? AND deleted_at_ms IS NULL;
 -- name: insert_endpoint
 INSERT INTO hookline_endpoints
     (id, org_id, app_id, uid, url, description, version, dialect, status, status_reason, event_types, channels,
-     secrets, headers, policy, options, ordered, throttle_rate, metadata, created_at_ms, updated_at_ms, extras)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+     secrets, headers, policy, options, ordered, throttle_rate, metadata, created_at_ms, updated_at_ms, extras,
+     keyed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: find_endpoint
 SELECT id, org_id, app_id, uid, url, description, version, dialect, status, status_reason, event_types, channels,
@@ -84,7 +85,7 @@ SELECT status, updated_at_ms FROM hookline_endpoints WHERE id = ? AND org_id = ?
 UPDATE hookline_endpoints
 SET uid = ?4, url = ?5, description = ?6, version = ?7, dialect = ?8, status = ?9, status_reason = ?10,
     event_types = ?11, channels = ?12, secrets = ?13, headers = ?14, policy = ?15, options = ?16, ordered = ?17,
-    throttle_rate = ?18, metadata = ?19, updated_at_ms = ?21, extras = ?22
+    throttle_rate = ?18, metadata = ?19, updated_at_ms = ?21, extras = ?22, keyed = ?23
 WHERE id = ?1 AND org_id = ?2 AND app_id = ?3 AND deleted_at_ms IS NULL
 RETURNING created_at_ms;
 
