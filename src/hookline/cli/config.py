@@ -67,6 +67,8 @@ def show_values(settings: Settings) -> dict[str, Any]:
     for name in ("encryption_key", "jwt_secret"):
         secret = getattr(settings, name)
         values[name] = None if secret is None else mask_secret(secret.get_secret_value())
+    if settings.notifiers is not None:
+        values["notifiers"] = ", ".join(f"{name}: ***" for name in settings.notifier_addresses)
     return values
 
 

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from hookline.cli import (
+    alert,
     config,
     import_svix,
     key,
@@ -38,6 +39,7 @@ app.command("verify")(verify.verify_request)
 app.add_typer(task.app, name="task")
 app.add_typer(import_svix.app, name="import")
 app.add_typer(config.app, name="config")
+app.add_typer(alert.app, name="alert")
 app.add_typer(secret.app, name="secret")
 app.command("openapi")(openapi.print_openapi)
 app.command("version")(version.show_version)

@@ -28,6 +28,7 @@ ORGANIZATION = "org"
 API_KEY = "key"
 NODE = "node"
 BATCH = "batch"
+ALERT_RULE = "alert"
 TOKEN = "tok"  # noqa: S105 -- a prefix
 TASK = "qtask"
 

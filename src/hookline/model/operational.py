@@ -131,7 +131,7 @@ def _alert_type(name: str, description: str, value: float) -> OperationalType:
             "threshold": 0.5,
             "value": value,
             "since": _MOMENT,
-            "detail": f"{value:.0%} of the attempts of the last 10 minutes failed.",
+            "detail": f"{value:.0%} of the attempts of the last 10 min failed.",
         },
     )
 

@@ -122,6 +122,13 @@ ACCESS: Final[Mapping[str, Needs | Capability]] = MappingProxyType(
         "openai.webhook-endpoint.test": _TRY,
         "openai.webhook-event-type.list": _SEE,
         "openai.event.create": Needs.PROVIDER,
+        # alert rules
+        "v1.alert-rule.list": Needs.ORGANIZATION,
+        "v1.alert-rule.create": Needs.ORGANIZATION,
+        "v1.alert-rule.get": Needs.ORGANIZATION,
+        "v1.alert-rule.update": Needs.ORGANIZATION,
+        "v1.alert-rule.patch": Needs.ORGANIZATION,
+        "v1.alert-rule.delete": Needs.ORGANIZATION,
         # tokens for customers
         "v1.authentication.app-portal-access": Needs.PROVIDER,
         "v1.authentication.dashboard-access": Needs.PROVIDER,

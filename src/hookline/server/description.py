@@ -43,6 +43,7 @@ TAGS: Final = {
     "Recovery": "What endpoints missed, again; and all payloads of an application, gone. In the background.",
     "Statistics": "Counts over an organization, made in the background.",
     "Operational Webhook": "What happens to endpoints and deliveries, told to the organization by webhook.",
+    "Alert Rule": "What an organization wants to be told of, and by whom.",
     "Background Task": "Long work that was asked for elsewhere: its progress, its end, calling it off.",
 }
 

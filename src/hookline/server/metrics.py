@@ -103,6 +103,12 @@ class NodeCollector(Collector):
         for reason, count in stats.disabled.items():
             disabled.add_metric([reason], count)
         yield disabled
+        notified = CounterMetricFamily(
+            "hookline_notifications", "Notifications of alerts, by what became of them.", labels=["result"]
+        )
+        for result, count in self._runtime.alerting.notified.items():
+            notified.add_metric([result], count)
+        yield notified
         for name, text, value in (
             ("hookline_retries_scheduled", "Retries that were scheduled.", stats.retries_scheduled),
             ("hookline_dead_letter", "Deliveries that ended without success.", stats.dead_letters),

@@ -24,7 +24,10 @@ from hookline.server.lag import LagMeter
 from hookline.server.secrets import prepare_secrets
 from hookline.server.settings import Role, Settings
 from hookline.services import (
+    Alerting,
+    AlertRules,
     Applications,
+    AppriseNotifier,
     Attempts,
     ChecksCache,
     Directory,
@@ -36,6 +39,7 @@ from hookline.services import (
     KeySets,
     MessageOptions,
     Messages,
+    Notifier,
     Operations,
     Organizations,
     Sessions,
@@ -62,6 +66,7 @@ class Runtime:
         clock: Clock | None = None,
         wrap_store: Callable[[Store], Store] | None = None,
         transport: Transport | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
@@ -94,6 +99,9 @@ class Runtime:
         self.operations = Operations(self.store, self.clock)
         self.examples = Examples(self.event_types, self.endpoints, self.messages)
         self.attempts = Attempts(self.store, self.messages, self.clock)
+        self.notifier = notifier or AppriseNotifier(settings.notifier_addresses)
+        self.alert_rules = AlertRules(self.store, self.directory, self.notifier.names, self.clock)
+        self.alerting = Alerting(self.store, self.engine.lease, self.notifier, self.clock)
         jobs = job_options(settings)
         self.tasks = Tasks(self.store, self.directory, self.clock, jobs)
         self.runner = build_runner(self.store, self.engine.node_id, self.clock, jobs)
@@ -142,6 +150,7 @@ class Runtime:
         if self.settings.role is not Role.API:
             self.store.subscribe(self.runner.heard)
             self.runner.start()
+            self.alerting.start()
         self.lag.start()
 
     async def stop(self, grace_s: float | None = None) -> None:
@@ -150,6 +159,7 @@ class Runtime:
             return
         self.draining = True
         self.lag.stop()
+        await self.alerting.stop()
         await self.runner.stop()
         await self.engine.stop(self.settings.shutdown_grace_s if grace_s is None else grace_s)
         await self._close()

@@ -7,6 +7,8 @@ one directly, `Settings(port=0)`, reads nothing from outside. The defaults below
 
 from __future__ import annotations
 
+import json
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -67,6 +69,24 @@ def _read_schedule(value: Any) -> Any:
         parts = [part for part in value.replace(",", " ").split() if part]
         return tuple(parse_duration(part) for part in parts) or None
     return value
+
+
+def _read_notifiers(value: Any) -> Any:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+    try:
+        entries = json.loads(text)
+    except ValueError:
+        entries = None
+    if not isinstance(entries, dict) or not all(
+        re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name) and _are_addresses(addresses) for name, addresses in entries.items()
+    ):
+        raise ValueError('must be JSON such as {"team": "mailto://...", "on-call": ["slack://...", "pagerduty://..."]}')
+    return text
+
+
+def _are_addresses(value: Any) -> bool:
+    addresses = [value] if isinstance(value, str) else value
+    return isinstance(addresses, list) and all(isinstance(one, str) and "://" in one for one in addresses)
 
 
 def _read_period(value: Any) -> Any:
@@ -215,6 +235,10 @@ class Settings(BaseSettings):
     """How long an endpoint may do nothing but fail before it is disabled: seconds, or 12h, 5d; 0 or off: for ever.
     An organization can have its own."""
 
+    notifiers: Annotated[SecretStr, BeforeValidator(_read_notifiers)] | None = None
+    """How people are told of alerts: JSON, a name and an address of the library apprise, or several, such as
+    {"team": "mailto://USER:PASSWORD@example.com"}. Needs the extra [alerts]."""
+
     log_level: Annotated[LogLevel, BeforeValidator(_lower)] = LogLevel.INFO
     """debug, info, warning or error. LOG_LEVEL is read as well."""
     log_format: Annotated[LogFormat, BeforeValidator(_lower)] = LogFormat.AUTO
@@ -223,6 +247,15 @@ class Settings(BaseSettings):
     """Serve /metrics."""
     docs_enabled: bool = True
     """Serve the API's documentation at /docs and its description at /openapi.json."""
+
+    @property
+    def notifier_addresses(self) -> dict[str, tuple[str, ...]]:
+        """The addresses of each notifier. They carry credentials."""
+        entries = json.loads(self.notifiers.get_secret_value()) if self.notifiers is not None else {}
+        return {
+            name: (addresses,) if isinstance(addresses, str) else tuple(addresses)
+            for name, addresses in entries.items()
+        }
 
     @property
     def is_postgres(self) -> bool:

@@ -4,6 +4,8 @@ All rules of validity live here. Services take a caller (`Principal`) or a scope
 `ServiceError`s. They know no HTTP.
 """
 
+from hookline.services.alert_rules import AlertRuleForm, AlertRules
+from hookline.services.alerting import Alerting
 from hookline.services.applications import ApplicationForm, Applications
 from hookline.services.attempts import Attempts
 from hookline.services.capabilities import Capability
@@ -35,6 +37,7 @@ from hookline.services.idempotency import Idempotency
 from hookline.services.key_sets import KeySets, verifying_key
 from hookline.services.keys import Keys, NewKey
 from hookline.services.messages import MessageForm, MessageOptions, Messages
+from hookline.services.notifier import AppriseNotifier, Notifier
 from hookline.services.operations import Operations, check_operational_types
 from hookline.services.organizations import Organizations
 from hookline.services.principal import Principal
@@ -46,8 +49,12 @@ __all__ = [
     "NO_CHECKS",
     "SENSITIVE_HEADERS",
     "AccessForm",
+    "AlertRuleForm",
+    "AlertRules",
+    "Alerting",
     "ApplicationForm",
     "Applications",
+    "AppriseNotifier",
     "Attempts",
     "AuthForm",
     "AuthenticationError",
@@ -79,6 +86,7 @@ __all__ = [
     "NewKey",
     "NotFoundError",
     "NotOfferedError",
+    "Notifier",
     "Operations",
     "Organizations",
     "PayloadGoneError",

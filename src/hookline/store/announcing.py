@@ -43,11 +43,13 @@ class Listener(msgspec.Struct, frozen=True):
 
 
 class Announcement(msgspec.Struct, frozen=True):
-    """Something that happened in the application `app_id`. With `message_id`, its eventId is told as well."""
+    """Something that happened in the application `app_id`, or (None) in the organization as a whole. With
+    `message_id`, the message's eventId is told as well.
+    """
 
     event_type: str
     event_id: str
-    app_id: str
+    app_id: str | None
     data: dict[str, Any]
     message_id: str | None = None
 
@@ -149,4 +151,6 @@ def outbox_row(one: Announcement, listener: Listener, msg_event_id: str | None) 
 
 def message_keys(announcements: Sequence[Announcement]) -> list[tuple[str, str]]:
     """Application and id of the messages whose eventId is wanted."""
-    return sorted({(one.app_id, one.message_id) for one in announcements if one.message_id is not None})
+    return sorted(
+        {(one.app_id, one.message_id) for one in announcements if one.app_id is not None and one.message_id is not None}
+    )

@@ -28,6 +28,7 @@ from hookline.model import (
     OrganizationSettings,
 )
 from hookline.model.health import EndpointHealth, Evidence, FailingEndpoint
+from hookline.store.alerts import AlertStore
 from hookline.store.answers import Answers
 from hookline.store.changes import (
     Claimed,
@@ -534,7 +535,7 @@ class EngineStore(Protocol):
         ...
 
 
-class Store(Management, Catalog, Credentials, Answers, EngineStore, TaskStore, Protocol):
+class Store(Management, Catalog, Credentials, Answers, AlertStore, EngineStore, TaskStore, Protocol):
     """A database. `open` connects (and, on SQLite, takes the engine lock if asked); `migrate` brings the schema up."""
 
     #: how many `commit` calls may usefully run at once

@@ -178,7 +178,7 @@ def test_every_setting_is_described():
 
 
 def test_every_secret_field_is_known_as_one():
-    assert {"database_url", "encryption_key", "jwt_secret", "egress_proxy"} == SECRET_FIELDS
+    assert {"database_url", "encryption_key", "jwt_secret", "egress_proxy", "notifiers"} == SECRET_FIELDS
 
 
 def test_defaults_are_the_engines_own():
@@ -196,3 +196,28 @@ def test_defaults_are_the_engines_own():
     assert settings.request_timeout_s == options.request_timeout_s
     assert settings.shutdown_grace_s == options.stop_grace_s
     assert settings.retention_days * 86_400 == options.retention_s
+
+
+@pytest.mark.parametrize(
+    ("text", "addresses"),
+    [
+        ("{}", {}),
+        ('{"team": "mailto://a"}', {"team": ("mailto://a",)}),
+        ('{"a.b-c": ["slack://a", "json://b"]}', {"a.b-c": ("slack://a", "json://b")}),
+    ],
+)
+def test_notifiers_are_read(text, addresses):
+    assert Settings(notifiers=text).notifier_addresses == addresses
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"a b": "x://y"}', '{"a": 7}', '{"a": "no address"}', '{"a": [[]]}'])
+def test_notifiers_that_are_none(text):
+    with pytest.raises(ValidationError, match="must be JSON such as"):
+        Settings(notifiers=text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("0", 0), ("off", 0), (" OFF ", 0), ("5d", 432_000), ("1.5h", 5400), ("90", 90)]
+)
+def test_the_period_of_nothing_but_failures(text, seconds):
+    assert Settings(endpoint_disable_after=text).endpoint_disable_after == seconds

@@ -17,7 +17,8 @@ async def announce(connection: Connection, announcements: Sequence[Announcement]
     """Put them into the outbox, where somebody listens. New rows are in nobody's way: no locks to be ordered."""
     if not announcements:
         return
-    found = await connection.fetch(_SQL["find_listeners"], sorted({one.app_id for one in announcements}))
+    app_ids = sorted({one.app_id for one in announcements if one.app_id is not None})
+    found = await connection.fetch(_SQL["find_listeners"], app_ids)
     if not found:
         return
     listeners = {row[0]: Listener(row[1], row[2], row[3]) for row in found}
@@ -30,3 +31,11 @@ async def announce(connection: Connection, announcements: Sequence[Announcement]
         )
     rows = [announcing.outbox_row(one, listeners[one.app_id], event_ids.get(one.message_id or "")) for one in heard]
     await connection.execute(_SQL["insert_outbox"], *columns(list(rows), 5))
+
+
+async def announce_to_organization(connection: Connection, org_id: str, one: Announcement) -> None:
+    """The same for what concerns the organization as a whole."""
+    row = await connection.fetchrow(_SQL["find_listener_of_organization"], org_id)
+    if row is not None:
+        listener = Listener(row[0], row[1], None)
+        await connection.execute(_SQL["insert_outbox"], *columns([announcing.outbox_row(one, listener, None)], 5))

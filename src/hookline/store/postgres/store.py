@@ -13,6 +13,7 @@ from typing import Final
 
 from hookline.clock import Clock, SystemClock
 from hookline.store.postgres import partitions, setup
+from hookline.store.postgres.alerts import Alerts
 from hookline.store.postgres.answers import Answers
 from hookline.store.postgres.catalog import Catalog
 from hookline.store.postgres.claiming import Claiming
@@ -56,6 +57,7 @@ class PostgresStore(
     Erasing,
     Pruning,
     Health,
+    Alerts,
 ):
     """See the module. Append `?pgbouncer=true` to the URL when PgBouncer stands between, in transaction mode.
 

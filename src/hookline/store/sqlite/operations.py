@@ -37,7 +37,7 @@ def find_endpoint_uid(connection: sqlite3.Connection, scope: AppScope, endpoint_
 
 def announce(connection: sqlite3.Connection, announcements: Sequence[Announcement]) -> bool:
     """Put them into the outbox, where somebody listens: whether anybody does. The last thing of a transaction."""
-    listeners: dict[str, Listener | None] = {}
+    listeners: dict[str | None, Listener | None] = {}
     rows = []
     for one in announcements:
         if one.app_id not in listeners:
@@ -49,6 +49,14 @@ def announce(connection: sqlite3.Connection, announcements: Sequence[Announcemen
     if rows:
         connection.executemany(_SQL["insert_outbox"], rows)
     return bool(rows)
+
+
+def announce_to_organization(connection: sqlite3.Connection, org_id: str, one: Announcement) -> bool:
+    """The same for what concerns the organization as a whole."""
+    row = connection.execute(_SQL["find_listener_of_organization"], (org_id,)).fetchone()
+    if row is not None:
+        connection.execute(_SQL["insert_outbox"], announcing.outbox_row(one, Listener(*row), None))
+    return row is not None
 
 
 def _find_event_id(connection: sqlite3.Connection, one: Announcement) -> str | None:

@@ -82,6 +82,7 @@ from hookline.store.sqlite import (
     setup,
     tokens,
 )
+from hookline.store.sqlite.alerts import SqliteAlertStore
 from hookline.store.sqlite.checkpoints import Checkpointer
 from hookline.store.sqlite.connection import MEMORY, connect
 from hookline.store.sqlite.lock import EngineLock
@@ -94,7 +95,7 @@ T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
 
-class SqliteStore(SqliteTaskStore):
+class SqliteStore(SqliteTaskStore, SqliteAlertStore):
     """See the module. `created_key_file` names the key file that `open` has made, if it did: say so to the operator."""
 
     committers = 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from hookline.server.surfaces.svix import (
+    alert_rules,
     applications,
     attempts,
     authentication,
@@ -25,6 +26,7 @@ PREFIX = "/api/v1"
 
 router = APIRouter(prefix=PREFIX)
 _PARTS = (
+    alert_rules,
     health,
     authentication,
     applications,

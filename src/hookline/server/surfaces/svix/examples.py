@@ -102,6 +102,16 @@ _task_out: Final = {
 }
 
 #: name of the schema -> an example of it
+_alert_rule: Final = {
+    "name": "Many failures",
+    "kind": "failure_rate",
+    "threshold": 0.25,
+    "windowS": 600,
+    "least": 50,
+    "notify": ["team"],
+    "renotifyS": 3600,
+}
+
 EXAMPLES: Final[Mapping[str, Any]] = MappingProxyType(
     {
         "ApplicationIn": _application,
@@ -167,6 +177,19 @@ EXAMPLES: Final[Mapping[str, Any]] = MappingProxyType(
         },
         "OrganizationSettings": {"eventTypeCheck": "known", "schemaValidation": "off"},
         "OrganizationSettingsPatch": {"eventTypeCheck": "known", "schemaValidation": None},
+        "AlertRuleIn": _alert_rule,
+        "AlertRulePatch": {"threshold": 0.5},
+        "AlertRuleOut": {
+            **_alert_rule,
+            "id": "alert_01jz4z0c2m7x9v4b6n8q1t3r5w",
+            "appId": None,
+            "enabled": True,
+            "state": "firing",
+            "value": 0.4,
+            "since": _SENT,
+            "createdAt": _CREATED,
+            "updatedAt": _CREATED,
+        },
         "BulkExpungeIn": {"ids": [_MSG, "evt-1002"]},
         "BulkExpungeOut": {"results": {_MSG: "expunged", "evt-1002": "not-found"}},
         "MessageIn": _message,

@@ -19,6 +19,13 @@ WHERE a.id = ANY ($1::text[])
   AND EXISTS (SELECT 1 FROM hookline_endpoints e
               WHERE e.app_id = o.id AND e.deleted_at_ms IS NULL AND e.status <> 'disabled');
 
+-- name: find_listener_of_organization
+SELECT o.org_id, o.id
+FROM hookline_applications o
+WHERE o.org_id = $1 AND o.operations AND o.deleted_at_ms IS NULL
+  AND EXISTS (SELECT 1 FROM hookline_endpoints e
+              WHERE e.app_id = o.id AND e.deleted_at_ms IS NULL AND e.status <> 'disabled');
+
 -- name: find_event_ids
 SELECT m.id, m.event_id
 FROM unnest($1::text[], $2::text[]) AS wanted (app_id, id)

@@ -19,6 +19,14 @@ WHERE a.id = ?
   AND EXISTS (SELECT 1 FROM hookline_endpoints e
               WHERE e.app_id = o.id AND e.deleted_at_ms IS NULL AND e.status <> 'disabled');
 
+-- Who hears of what concerns the organization as a whole.
+-- name: find_listener_of_organization
+SELECT o.org_id, o.id, NULL
+FROM hookline_applications o
+WHERE o.org_id = ? AND o.operations = 1 AND o.deleted_at_ms IS NULL
+  AND EXISTS (SELECT 1 FROM hookline_endpoints e
+              WHERE e.app_id = o.id AND e.deleted_at_ms IS NULL AND e.status <> 'disabled');
+
 -- name: find_event_id
 SELECT event_id FROM hookline_messages WHERE app_id = ? AND id = ?;
 
