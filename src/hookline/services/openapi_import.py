@@ -7,12 +7,12 @@ otherwise (`nullable`, boolean `exclusiveMinimum`) are translated.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 import orjson
+import yaml
 
 from hookline.model import EventType
 from hookline.services.errors import InvalidError, Problem
@@ -33,7 +33,7 @@ class _TooMuchError(Exception):
 
 
 def read_document(text: str) -> Mapping[str, Any]:
-    """A document in JSON, or in YAML where the package for it is installed. May take a while: not for the event loop.
+    """A document in JSON or in YAML. May take a while: not for the event loop.
 
     Raises:
         InvalidError: it is neither.
@@ -236,30 +236,26 @@ def _translated(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
+class _Loader(yaml.CSafeLoader):
+    """As JSON would have it: no dates."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for letter, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 def _read_yaml(text: str) -> Any:
     try:
-        yaml: Any = importlib.import_module("yaml")
-    except ImportError as error:
-        raise _invalid(
-            "The document is not valid JSON. For YAML, the server needs the package PyYAML; or send JSON."
-        ) from error
-
-    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        """As JSON would have it: no dates."""
-
-    Loader.yaml_implicit_resolvers = {
-        letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-        for letter, resolvers in Loader.yaml_implicit_resolvers.items()
-    }
-    try:
-        _require_plain(yaml, yaml.parse(text, Loader))
-        document = yaml.load(text, Loader)
+        _require_plain(yaml.parse(text, _Loader))
+        document = yaml.load(text, _Loader)  # noqa: S506 -- a safe loader
         return orjson.loads(orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS))
     except (yaml.YAMLError, orjson.JSONDecodeError, TypeError, ValueError, RecursionError) as error:
         raise _invalid("The document is neither valid JSON nor plain YAML (without aliases and tags).") from error
 
 
-def _require_plain(yaml: Any, events: Iterable[Any]) -> None:
+def _require_plain(events: Iterable[Any]) -> None:
     """Raise what cannot be read: an alias that is repeated often enough fills any memory, and depth any stack."""
     depth = 0
     for event in events:
