@@ -1,5 +1,5 @@
 -- The write path. Locks are taken in this order by everybody who takes more than one: node, batches, outbox, keys,
--- fanouts, endpoints, pending, lanes, routing clock, applications; and in sorted order within each.
+-- fanouts, endpoints, pending, lanes, health, routing clock, applications; and in sorted order within each.
 
 -- name: begin_commit
 -- The fence, the routing check and the batch rows in one round trip. Nothing is written unless the node is ours.
