@@ -18,6 +18,7 @@ from rich.console import Console
 
 from bench.databases import KINDS
 from bench.errors import BenchError
+from bench.lists import measure_lists
 from bench.machine import describe_machine
 from bench.report import Row, make_markdown, make_table
 from bench.selfcheck import check_sink
@@ -33,6 +34,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _stop)
     progress = Console(stderr=True, highlight=False)
     kinds = list(KINDS) if arguments.database == "both" else [arguments.database]
+    if arguments.lists:
+        return _measure_lists(kinds, arguments.messages)
     shapes = [Shape(count) for count in arguments.endpoints]
     shapes += [Shape(count, fan_out=count) for count in arguments.fan_out]
     shapes += [Shape(10, silent=count) for count in arguments.silent]
@@ -60,6 +63,19 @@ def main() -> int:
         progress.print(f"scripts/bench: {failure}", style="red", markup=False)
         return 2
     return 1 if any(row.faults for row in rows) else 0
+
+
+def _measure_lists(kinds: list[str], messages: int) -> int:
+    try:
+        machine = describe_machine(kinds, with_load=False)
+        table = measure_lists(kinds, messages)
+    except BenchError as error:
+        print(f"scripts/bench: {error.message}", file=sys.stderr)
+        return 2
+    print(table)
+    for name, value in machine.items():
+        print(f"{name}: {value}")
+    return 0
 
 
 def _announce(progress: Console, heading: str, what: str) -> None:
@@ -97,6 +113,8 @@ def _read_arguments() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--quick", action="store_true", help="one short run of each row: to see that all works, not for figures")
+    add("--lists", action="store_true", help="instead: how long lists take on tables with a past")
+    add("--messages", type=_read_count, default=1_000_000, help="of that past, with three attempts each [1000000]")
     add("--database", choices=[*KINDS, "both"], default="both")
     add("--endpoints", type=_read_counts, default=[1, 10], metavar="N,N", help="rows of so many endpoints [1,10]")
     add("--fan-out", type=_read_counts, default=[], metavar="N,N", help="rows where each message goes to N endpoints")

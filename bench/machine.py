@@ -19,8 +19,8 @@ FSYNC_COUNT = 300
 FSYNC_BYTES = 4096
 
 
-def describe_machine(kinds: list[str]) -> dict[str, str]:
-    """Names and values, in the order to print them."""
+def describe_machine(kinds: list[str], *, with_load: bool = True) -> dict[str, str]:
+    """Names and values, in the order to print them. `with_load`: with the load generator's version."""
     directory = Path(tempfile.gettempdir())
     load_1_min = os.getloadavg()[0]
     description = {
@@ -31,10 +31,11 @@ def describe_machine(kinds: list[str]) -> dict[str, str]:
         "fdatasync": f"{measure_fsync_us(directory):.0f} us (median, 4 KiB overwritten in place)",
         "Python": platform.python_version(),
         "SQLite": sqlite3.sqlite_version,
-        "wrk": _first_line([find_program("wrk"), "--version"]).partition(" [")[0].removeprefix("wrk "),
         "load before": f"{load_1_min:.2f}"
         + (" (the machine is busy: figures will be too low)" if load_1_min > 0.5 else ""),
     }
+    if with_load:
+        description["wrk"] = _first_line([find_program("wrk"), "--version"]).partition(" [")[0].removeprefix("wrk ")
     if POSTGRES in kinds:
         description["PostgreSQL"] = _first_line([str(find_binaries() / "postgres"), "--version"]).split()[-1]
     return description

@@ -56,7 +56,7 @@ class PostgresBase:
             readers,
             statement_timeout_s=20,
             lock_timeout_s=5,
-            settings={**INDEX_ONLY, "plan_cache_mode": "auto"},
+            settings=INDEX_ONLY,
         )
         # Steps of background tasks read pages of thousands of rows; none of the others should wait for that.
         self._tasks = Pool(self._server, 2, statement_timeout_s=30, lock_timeout_s=5, settings=INDEX_ONLY)

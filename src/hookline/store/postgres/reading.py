@@ -45,7 +45,7 @@ class Reading(PostgresBase):
             if targets is None:
                 return []
             rows = await connection.fetch(_SQL["list_standing"], message_id)
-        ends = [EndRow(*row[1:6]) for row in rows if row[0]]
+        ends = [EndRow(*row[1:6]) for row in sorted(rows, key=lambda row: row[10]) if row[0]]
         pending = [PendingRow(row[1], *row[6:10]) for row in rows if not row[0]]
         return view_deliveries(targets.split(",") if targets else [], ends, pending, now_ms)
 

@@ -2,7 +2,7 @@
 -- give at most $3 rows. A list with a filter looks at a window of rows, whose end `..._window` finds. Payloads and answers
 -- are read only if that is asked for.
 -- Rows of other tables are asked for by `(SELECT true ... LIMIT 1)` where EXISTS would do: that could become a hash of the
--- whole table.
+-- whole table. `endpoint_id || ''` keeps an endpoint's million attempts from being walked where a message's few will do.
 
 -- name: messages
 SELECT m.id, m.app_id, m.id, m.org_id, m.event_type, m.event_id, m.channels,
@@ -55,7 +55,7 @@ WHERE m.app_id = $5 AND m.org_id = $4 AND m.id > $1 AND m.id < $2
   AND ($10::bigint IS NULL OR m.created_at_ms < $10)
   AND CASE WHEN strpos(',' || COALESCE(f.endpoint_ids, m.targets) || ',', ',' || $11::text || ',') > 0 THEN true
       ELSE COALESCE(
-          (SELECT true FROM hookline_attempts t WHERE t.message_id = m.id AND t.endpoint_id = $11 LIMIT 1),
+          (SELECT true FROM hookline_attempts t WHERE t.message_id = m.id AND t.endpoint_id || '' = $11 LIMIT 1),
           (SELECT true FROM hookline_pending p WHERE p.message_id = m.id AND p.endpoint_id = $11 LIMIT 1),
           false)
       END
@@ -64,7 +64,7 @@ ORDER BY m.id /*direction*/ LIMIT $3;
 -- name: ends_at_endpoint
 SELECT t.id, t.message_id, t.endpoint_id, t.kind, t.status, t.final, t.reason
 FROM unnest($1::text[]) AS wanted (id)
-JOIN hookline_attempts t ON t.message_id = wanted.id AND t.endpoint_id = $2;
+JOIN hookline_attempts t ON t.message_id = wanted.id AND t.endpoint_id || '' = $2;
 
 -- name: pending_at_endpoint
 SELECT p.message_id, p.endpoint_id, p.attempts, p.due_at_ms, p.lease_node IS NOT NULL,

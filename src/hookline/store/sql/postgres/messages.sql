@@ -43,8 +43,7 @@ UNION ALL
 SELECT false, p.endpoint_id, p.kind, 0, false, '', p.attempts, p.due_at_ms, p.lease_node IS NOT NULL,
        (e.status = 'enabled' AND e.deleted_at_ms IS NULL) IS TRUE, ''
 FROM hookline_pending p LEFT JOIN hookline_endpoints e ON e.id = p.endpoint_id
-WHERE p.message_id = $1 AND p.kind = 'scheduled'
-ORDER BY 11;
+WHERE p.message_id = $1 AND p.kind = 'scheduled';
 
 -- name: hold_message
 -- Keeps the week of this message from being dropped, and its payload from being emptied, until the new row is there

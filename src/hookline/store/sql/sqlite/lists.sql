@@ -36,7 +36,7 @@ SELECT m.app_id, m.id, m.org_id, m.event_type, m.event_id, m.channels,
        coalesce(f.endpoint_ids, m.targets), m.note, m.created_at_ms, m.payload_expires_at_ms, m.payload_expired,
        m.tags, m.deliver_at_ms
 FROM json_each(:ids) AS wanted
-JOIN hookline_messages m ON m.app_id = :app_id AND m.id = wanted.value
+CROSS JOIN hookline_messages m ON m.app_id = :app_id AND m.id = wanted.value
 LEFT JOIN hookline_fanouts f ON f.hash = CASE WHEN m.targets GLOB '#*' THEN substr(m.targets, 2) END
 WHERE m.org_id = :org_id;
 
@@ -52,20 +52,21 @@ WHERE m.app_id = :app_id AND m.org_id = :org_id AND m.id > :low AND m.id < :high
   AND (:since_ms IS NULL OR m.created_at_ms >= :since_ms)
   AND (:until_ms IS NULL OR m.created_at_ms < :until_ms)
   AND (instr(',' || coalesce(f.endpoint_ids, m.targets) || ',', ',' || :endpoint_id || ',') > 0
-       OR EXISTS (SELECT 1 FROM hookline_attempts t WHERE t.message_id = m.id AND t.endpoint_id = :endpoint_id)
+       OR EXISTS (SELECT 1 FROM hookline_attempts t INDEXED BY hookline_attempts_message
+                  WHERE t.message_id = m.id AND t.endpoint_id = :endpoint_id)
        OR EXISTS (SELECT 1 FROM hookline_pending p WHERE p.message_id = m.id AND p.endpoint_id = :endpoint_id))
 ORDER BY m.id /*direction*/ LIMIT :limit;
 
 -- name: ends_at_endpoint
 SELECT t.id, t.message_id, t.endpoint_id, t.kind, t.status, t.final, t.reason
 FROM json_each(:ids) AS wanted
-JOIN hookline_attempts t ON t.message_id = wanted.value AND t.endpoint_id = :endpoint_id;
+CROSS JOIN hookline_attempts t INDEXED BY hookline_attempts_message ON t.message_id = wanted.value AND t.endpoint_id = :endpoint_id;
 
 -- name: pending_at_endpoint
 SELECT p.message_id, p.endpoint_id, p.attempts, p.due_at_ms, p.lease_node IS NOT NULL,
        (SELECT e.status = 'enabled' AND e.deleted_at_ms IS NULL FROM hookline_endpoints e WHERE e.id = p.endpoint_id)
 FROM json_each(:ids) AS wanted
-JOIN hookline_pending p ON p.message_id = wanted.value AND p.endpoint_id = :endpoint_id AND p.kind = 'scheduled';
+CROSS JOIN hookline_pending p ON p.message_id = wanted.value AND p.endpoint_id = :endpoint_id AND p.kind = 'scheduled';
 
 -- name: attempts_of_message
 SELECT t.id, t.id, t.app_id, t.message_id, t.endpoint_id, t.kind, t.number, t.url, t.status, t.final, t.reason, t.detail,
