@@ -53,6 +53,7 @@ ERROR: Final = {
     "properties": {
         "code": {"type": "string", "description": "For programs."},
         "detail": {"type": "string", "description": "For people: what to do next."},
+        "messageId": {"type": "string", "description": "Where an `eventId` is taken: the message that has it."},
     },
     "examples": [{"code": "not_found", "detail": "Entity not found"}],
 }

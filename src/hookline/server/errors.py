@@ -60,7 +60,8 @@ def write_fault(fault: Fault) -> ErrorAnswer:
     """A fault in the main API's shape."""
     detail: Any = safe_text(fault.detail)
     if not fault.problems:
-        return ErrorAnswer(fault.status, orjson.dumps({"code": fault.code, "detail": detail}), fault.headers)
+        body = {"code": fault.code, "detail": detail, **fault.members}
+        return ErrorAnswer(fault.status, orjson.dumps(body), fault.headers)
     detail = [
         {"loc": _location(problem), "msg": safe_text(problem.message), "type": problem.kind}
         for problem in fault.problems

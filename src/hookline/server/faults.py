@@ -20,6 +20,7 @@ from hookline.services import (
     AuthenticationError,
     BadRequestError,
     ConflictError,
+    EventIdTakenError,
     ForbiddenError,
     InProgressError,
     InvalidError,
@@ -40,13 +41,17 @@ RETRY_LATER: Final = {"retry-after": "5"}
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """`problems` are there when the input breaks rules; the status is then 422 until a surface says otherwise."""
+    """`problems` are there when the input breaks rules; the status is then 422 until a surface says otherwise.
+
+    `members` are further facts for programs, by the names that they have in the main API.
+    """
 
     status: int
     code: str
     detail: str
     headers: Mapping[str, str] = {}
     problems: tuple[Problem, ...] = ()
+    members: Mapping[str, str] = {}
 
 
 INTERNAL: Final = Fault(500, "server_error", "Internal server error")  # what happened is in the log, by request id
@@ -66,6 +71,8 @@ def explain(error: HooklineError) -> Fault:
             return Fault(404, code, text)
         case UnknownApplicationError():
             return Fault(404, "not_found", "Entity not found")
+        case EventIdTakenError():
+            return Fault(409, code, text, members={"messageId": error.message_id})
         case ConflictError():
             return Fault(409, code, text)
         case StoreConflictError():

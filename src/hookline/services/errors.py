@@ -36,6 +36,14 @@ class EventTypeExistsError(ConflictError):
     code = "event_type_exists"
 
 
+class EventIdTakenError(ConflictError):
+    """Another message has this eventId: the one with the id `message_id`."""
+
+    def __init__(self, message_id: str) -> None:
+        super().__init__(f"A message with this eventId exists already: {message_id}")
+        self.message_id = message_id
+
+
 class AuthenticationError(ServiceError):
     """Nobody knows who is calling. Says nothing about why: that would help those who guess."""
 

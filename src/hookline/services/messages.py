@@ -22,7 +22,14 @@ from hookline.clock import Clock
 from hookline.engine import Draft, Receipt
 from hookline.model import Message, ids
 from hookline.services.checks import NO_CHECKS, Checks, ChecksCache
-from hookline.services.errors import ConflictError, InvalidError, NotFoundError, PayloadTooLargeError, invalid
+from hookline.services.errors import (
+    ConflictError,
+    EventIdTakenError,
+    InvalidError,
+    NotFoundError,
+    PayloadTooLargeError,
+    invalid,
+)
 from hookline.services.idempotency import lifetime_of_key, read_key
 from hookline.services.reach import within_reach
 from hookline.services.validation import (
@@ -191,7 +198,7 @@ class Messages:
         """The message that a draft became, or the one that the same request made before.
 
         Raises:
-            ConflictError: another message has this eventId.
+            EventIdTakenError: another message has this eventId.
             InvalidError: the Idempotency-Key was used for another request.
         """
         duplicate = receipt.duplicate
@@ -202,7 +209,7 @@ class Messages:
         if duplicate.key.startswith(EVENT_KEY):
             # Without a key of the request, nothing tells a repetition from a second message of the same name.
             if not is_repetition or not any(key.startswith(IDEMPOTENCY_KEY) for key in ours):
-                raise ConflictError("A message with this eventId exists already.")
+                raise EventIdTakenError(duplicate.message_id)
         elif not is_repetition:
             raise invalid(
                 "idempotency-key",

@@ -94,13 +94,15 @@ def test_one_event_id_however_many_ask_at_once(tenant: Tenant) -> None:
     app_id = tenant.http.post("/app", json={"name": "App"}).json()["id"]
     body = {"eventType": "a.b", "payload": {}, "eventId": "once"}
 
-    def ask(number: int) -> int:
+    def ask(number: int) -> tuple[int, str]:
         key = {"idempotency-key": f"auto_{number}"}
-        return tenant.http.post(f"/app/{app_id}/msg", json=body, headers=key).status_code
+        answer = tenant.http.post(f"/app/{app_id}/msg", json=body, headers=key)
+        return answer.status_code, answer.json()["id" if answer.status_code == 202 else "messageId"]
 
     with ThreadPoolExecutor(8) as pool:
-        statuses = sorted(pool.map(ask, range(16)))
-    assert statuses == [202] + [409] * 15
+        answers = sorted(pool.map(ask, range(16)))
+    [message] = tenant.http.get(f"/app/{app_id}/msg").json()["data"]
+    assert answers == [(202, message["id"])] + [(409, message["id"])] * 15
 
 
 def test_keys_are_names_within_an_application(tenant: Tenant) -> None:
