@@ -20,6 +20,7 @@ from starlette.responses import Response
 from hookline.server import access, repetition
 from hookline.server.runtime import Runtime
 from hookline.services import InvalidError, NotOfferedError, Principal, Problem
+from hookline.services.validation import find_repeated
 from hookline.store import AppScope
 
 MAX_DEPTH: Final = 200
@@ -145,8 +146,7 @@ def read_strict_json(body: bytes) -> Any:
 def _object_without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
+        repeated = find_repeated(name for name, _ in pairs) or ""
         raise InvalidError([Problem((repeated,), "This member is there twice. Keep one.", "json_repeated")])
     return members
 

@@ -7,7 +7,7 @@ that surfaces imitate where it has one (Svix, "uid rule", "Channels"), and keep 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from hookline.services.errors import InvalidError, Problem
@@ -143,6 +143,16 @@ def check_tags(names: Sequence[str] | None, most: int, findings: Findings, field
     for index, name in enumerate(names):
         if not is_tag(name):
             findings.add((field, index), f"Use 1 to {MAX_TAG_LENGTH} visible characters but commas.", "string_pattern")
+
+
+def find_repeated(names: Iterable[str]) -> str | None:
+    """The first name that was there before; None when each is there once. Linear: there may be a hundred thousand."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
 
 
 def unique(names: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -15,6 +15,7 @@ from hookline.services.validation import (
     check_name,
     check_throttle_rate,
     check_uid,
+    find_repeated,
     is_event_type,
     is_text,
     unique,
@@ -117,3 +118,10 @@ def test_text_is_what_can_be_stored(text: str) -> None:
 def test_unique_keeps_the_order() -> None:
     assert unique(["b", "a", "b"]) == ("b", "a")
     assert unique(None) is None
+
+
+def test_a_name_that_is_there_twice() -> None:
+    assert find_repeated([]) is None
+    assert find_repeated(["a", "b", ""]) is None
+    assert find_repeated(["b", "a", "a", "b"]) == "a"
+    assert find_repeated(["", "a", ""]) == ""

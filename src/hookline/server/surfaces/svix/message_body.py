@@ -18,6 +18,7 @@ from hookline.server.surfaces.svix.moments import read_moment
 from hookline.server.surfaces.svix.shapes import ApplicationIn
 from hookline.services import ApplicationForm, InvalidError, MessageForm, Problem
 from hookline.services.errors import invalid
+from hookline.services.validation import find_repeated
 
 _LOCATION: Final = re.compile(r" - at `\$([^`]*)`$")
 _MISSING: Final = re.compile(r"missing required field `([^`]+)`")
@@ -149,7 +150,6 @@ def _refuse_repetition(body: bytes) -> None:
         outermost[:] = pairs
 
     json.loads(body, object_pairs_hook=keep)
-    names = [name for name, _ in outermost]
-    repeated = next((name for name in names if names.count(name) > 1), None)
+    repeated = find_repeated(name for name, _ in outermost)
     if repeated is not None:
         raise invalid(repeated, "This member is there twice. Keep one.", "json_repeated")
