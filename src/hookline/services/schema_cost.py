@@ -8,6 +8,9 @@ bounded number of steps for each value of a payload. Two things multiply steps:
   them the dearest counts.
 * a schema that refers to itself is put again to what is nested. Once is fine (a tree of comments); twice for the same
   value doubles with each level, so along one path a schema may come back to itself only once.
+
+Finding that out must not take long either: what a reference leads to is looked at once for each way to write it, and
+one place has thousands of them (`%61` is `a`). So what is looked at is bounded by the size of the schema itself.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ import msgspec
 
 MAX_COST: Final = 2_000
 MAX_CHOICES: Final = 16  # so many simple values of an `enum` count as one step
+MOST_LOOKS: Final = 4  # at each object of a schema, on average; and ...
+FREE_LOOKS: Final = 1_000  # ... so many more, for small ones
 
 _HERE_LISTS: Final = ("allOf", "anyOf", "oneOf")
 _HERE: Final = ("not", "if", "then", "else")
@@ -61,6 +66,10 @@ def examine(root: Mapping[str, Any]) -> Examination:
             return Examination(fault)
         has_alternatives = has_alternatives or "anyOf" in schema or "oneOf" in schema
     bodies = _collect(root)
+    if bodies is None:
+        return Examination(
+            Fault((), "Too much of this schema is referred to in too many ways. Refer to each part in one way.")
+        )
     costs: dict[str, int] = {}
     for group in _components({name: _references(body) for name, body in bodies.items()}):
         for name in group:
@@ -89,7 +98,7 @@ def _is_in(group: frozenset[str], target: str) -> int:
     return int(target in group)
 
 
-def _walk(root: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+def _walk(root: Any) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     """Every object of a schema that may be a schema itself, outermost first."""
     waiting: list[tuple[Path, str, Any]] = [((), "", root)]
     while waiting:
@@ -143,15 +152,21 @@ def _path_of(reference: str) -> Path:
     return tuple(unquote(part).replace("~1", "/").replace("~0", "~") for part in reference.split("/")[1:])
 
 
-def _collect(root: Mapping[str, Any]) -> dict[str, Any]:
-    """The schemas that references lead to, by reference, and the whole one as `#`: as far as they can be reached."""
+def _collect(root: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The schemas that references lead to, by reference, and the whole one as `#`: as far as they can be reached. None
+    when they are too much to look at.
+    """
     bodies: dict[str, Any] = {}
+    looks = FREE_LOOKS + MOST_LOOKS * sum(1 for _ in _walk(root))
     waiting = ["#"]
     while waiting:
         name = waiting.pop()
         if name not in bodies:
-            bodies[name] = resolve(root, name)
-            waiting += _references(bodies[name])
+            body = bodies[name] = resolve(root, name)
+            looks -= sum(1 for _ in _walk(body))
+            if looks < 0:
+                return None
+            waiting += _references(body)
     return bodies
 
 

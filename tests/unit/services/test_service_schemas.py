@@ -196,6 +196,26 @@ def test_a_long_chain_of_references_is_walked_without_recursion() -> None:
     assert fault_of({"definitions": links}) is None  # nothing leads into it
 
 
+def test_one_place_is_not_looked_at_for_each_way_to_refer_to_it() -> None:
+    """`%64` is `d`: a small schema could make one large part of itself be looked at thousands of times."""
+    large = {"properties": {f"p{number}": {} for number in range(2_000)}}
+    spelled = [
+        "".join(f"%{ord(letter):02x}" if number >> place & 1 else letter for place, letter in enumerate("definitions"))
+        for number in range(400)
+    ]
+    schema = {
+        "definitions": {"a": large},
+        "properties": {f"r{number}": {"$ref": f"#/{name}/a"} for number, name in enumerate(spelled)},
+    }
+    began_s = time.perf_counter()
+    ((path, message),) = faults(schema)
+    assert time.perf_counter() - began_s < 5
+    assert path == ("schemas", "1")
+    assert "in one way" in message
+    schema["properties"] = {f"r{number}": {"$ref": "#/definitions/a"} for number in range(400)}
+    assert faults(schema) == []
+
+
 def test_what_a_payload_is_told() -> None:
     schema = {
         "type": "object",
