@@ -31,6 +31,7 @@ from hookline.services import (
     PayloadTooLargeError,
     Problem,
 )
+from hookline.services.errors import MOST_PROBLEMS
 from hookline.store import ConflictError as StoreConflictError
 from hookline.store import StoreFullError, StoreUnavailableError
 
@@ -110,7 +111,7 @@ def explain_http(error: HTTPException) -> Fault:
 
 def explain_validation(error: RequestValidationError) -> Fault:
     """What FastAPI found wrong; its locations are the wire's own words already."""
-    found: list[dict[str, Any]] = list(error.errors())
+    found: list[dict[str, Any]] = list(error.errors()[:MOST_PROBLEMS])
     problems = tuple(
         Problem((), str(one["msg"]), str(one["type"]), str(one["loc"][0]), tuple(one["loc"][1:])) for one in found
     )

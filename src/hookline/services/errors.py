@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from hookline.errors import HooklineError
+
+MOST_PROBLEMS: Final = 100  # of one input that are said at once: an answer must not outgrow what it answers
 
 
 class ServiceError(HooklineError):
@@ -122,13 +125,14 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class InvalidError(ServiceError):
-    """The input breaks a rule of validity; `problems` says which fields, all of them at once."""
+    """The input breaks a rule of validity; `problems` says which fields: all at once, of very many the first."""
 
     code = "validation"
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("; ".join(problem.message for problem in problems))
-        self.problems = tuple(problems)
+        said = tuple(problems[:MOST_PROBLEMS])
+        super().__init__("; ".join(problem.message for problem in said))
+        self.problems = said
 
 
 def invalid(field: str, message: str, kind: str = "value_error", place: str = "body") -> InvalidError:

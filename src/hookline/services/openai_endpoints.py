@@ -22,7 +22,7 @@ from hookline.services.endpoints import Endpoints
 from hookline.services.errors import BadRequestError, InvalidError, NotFoundError, invalid
 from hookline.services.event_types import EventTypes
 from hookline.services.principal import Principal
-from hookline.services.validation import Findings, is_text
+from hookline.services.validation import MAX_EVENT_TYPES, Findings, is_text
 from hookline.store.protocol import Page
 from hookline.store.scope import AppScope
 
@@ -169,6 +169,9 @@ class OpenAIEndpoints:
         """Each must be one of the platform's, or one that the organization has registered."""
         if not names:
             findings.add("event_types", "Name at least one event type.", "too_short")
+        if len(names) > MAX_EVENT_TYPES:
+            findings.add("event_types", f"At most {MAX_EVENT_TYPES} event types.", "too_long")
+            return
         for index, name in enumerate(names):
             if name not in SUBSCRIBABLE and await self._event_types.find(principal, name) is None:
                 findings.add(("event_types", index), "There is no event type of this name.", "invalid_value")

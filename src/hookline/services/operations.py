@@ -15,6 +15,7 @@ from hookline.model import Application, compile_filter, ids
 from hookline.model.operational import OPERATIONAL_NAMES, OPERATIONAL_TYPES
 from hookline.services.errors import ConflictError, InvalidError, Problem
 from hookline.services.principal import Principal
+from hookline.services.validation import MAX_EVENT_TYPES
 from hookline.store.errors import ConflictError as StoreConflictError
 from hookline.store.protocol import Management
 from hookline.store.scope import AppScope, OrgScope
@@ -86,7 +87,7 @@ def check_operational_types(names: tuple[str, ...] | None) -> None:
             f"No operational event type matches this. There are {', '.join(one.name for one in OPERATIONAL_TYPES)}.",
             "enum",
         )
-        for index, name in enumerate(names or ())
+        for index, name in enumerate((names or ())[:MAX_EVENT_TYPES])  # who has more is told so elsewhere
         if not any(compile_filter([name], None).wants(known, ()) for known in OPERATIONAL_NAMES)
     ]
     if problems:

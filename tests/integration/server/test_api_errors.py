@@ -108,6 +108,20 @@ def test_bad_endpoints(tenant: Tenant, fields: dict[str, Any], locations: list[l
     assert tenant.http.get(f"/app/{app_id}/endpoint").json()["data"] == []
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("endpoint", {"url": URL, "eventTypes": [1] * 5_000}),
+        ("endpoint", {"url": URL, "eventTypes": [""] * 5_000}),
+        ("msg", {"eventType": "a", "payload": {}, "channels": [""] * 5_000}),
+    ],
+)
+def test_of_very_many_problems_the_first_are_said(tenant: Tenant, path: str, body: dict[str, Any]) -> None:
+    answer = tenant.http.post(f"/app/{create(tenant)}/{path}", json=body)
+    assert len(problems(answer)) == 100
+    assert len(answer.content) < 25_000
+
+
 def test_no_error_repeats_a_secret(tenant: Tenant) -> None:
     app_id = create(tenant)
     secret = "whsec_" + "c2VjcmV0" * 3 + "!"
