@@ -23,7 +23,7 @@ import orjson
 from hookline.errors import HooklineError
 from hookline.model.operational import OPERATIONAL_NAMES
 from hookline.services.errors import Problem
-from hookline.services.schemas import Validator, newest_version
+from hookline.services.schemas import UNFIT, Validator, newest_version
 from hookline.store.protocol import Catalog
 from hookline.store.scope import OrgScope
 
@@ -193,7 +193,8 @@ class ChecksCache:
         return await self.get(org_id)
 
     async def refuse(self, org_id: str, event_type: str, payload: bytes) -> str | None:
-        """Why a message of this organization may not be sent; None when it may.
+        """Why a message of this organization may not be sent; None when it may. For the log, too: it says where the
+        payload does not fit, and not what stands there.
 
         Raises:
             StoreUnavailableError: nobody can tell now.
@@ -203,7 +204,8 @@ class ChecksCache:
             return None
         problems = checks.problems_of_message(event_type, orjson.loads(payload), len(payload))
         reasons = [
-            f"{'/'.join(str(part) for part in (*problem.field, *problem.path))}: {problem.message}"
+            f"{'/'.join(str(part) for part in (*problem.field, *problem.path))}: "
+            + ("it does not fit the schema of its event type" if problem.kind == UNFIT else problem.message)
             for problem in problems
         ]
         return "; ".join(reasons) or None

@@ -27,6 +27,7 @@ MAX_WORK: Final = 2_000_000
 MAX_EXPLAINED: Final = 20_000
 MAX_PROBLEMS: Final = 10  # of one payload, said at once
 MAX_MESSAGE: Final = 500
+UNFIT: Final = "json_schema"  # the kind of what a payload does wrong; the message may repeat the value
 
 _VERSION: Final = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
 _DRAFTS: Final[dict[str, Any]] = {
@@ -43,7 +44,7 @@ class SchemaProblem(msgspec.Struct, frozen=True):
 
     path: tuple[str | int, ...]
     message: str
-    kind: str = "json_schema"
+    kind: str = UNFIT
 
 
 class Validator:
