@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -183,10 +184,11 @@ class _Maker:
                 return self._array(schema, depth)
             case "string":
                 return _text(schema)
-            case "integer":
-                return int(_number(schema))
-            case "number":
-                return _number(schema)
+            case "integer" | "number" as kind:
+                number = _number(schema)
+                if not math.isfinite(number):
+                    return None
+                return int(number) if kind == "integer" else number
             case "boolean":
                 return True
         return None

@@ -96,6 +96,11 @@ def test_what_is_made_is_admitted(schema: dict[str, Any]) -> None:
         {"not": {}},
         {"required": ["p"], "properties": {"p": {"type": "string", "pattern": "^[0-9]{4}$"}}},
         {"type": "object", "properties": {"next": {"$ref": "#"}}, "required": ["next"]},
+        {
+            "properties": {"n": {"type": "integer", "minimum": 1e308, "multipleOf": 1e-308}},
+            "required": ["n"],
+        },
+        {"properties": {"n": {"type": "number", "minimum": 1e308, "multipleOf": 1e-308}}, "required": ["n"]},
     ],
 )
 def test_where_none_can_be_made_it_is_said(schema: dict[str, Any]) -> None:
