@@ -44,6 +44,12 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
 
+    def __repr__(self) -> str:
+        """Without the body, which may hold a secret or a token that is shown once."""
+        return f"Answer(status={self.status}, ***)"
+
+    __str__ = __repr__
+
 
 class Claim(msgspec.Struct, frozen=True):
     """The right to do a request, and the duty to `keep` its answer or to `release` it."""
