@@ -71,8 +71,18 @@ async def test_there_is_a_bound(world):
     for number in range(MOST):
         assert await expire(world, [f"s{number}"], NOW + HOUR)
     assert not await expire(world, ["one more"], NOW + HOUR)
+    assert not await expire(world, ends_at_ms=NOW + HOUR)
     assert await end(world, session_id="one more") is None
     assert await world.store.token_generation(world.scope) == MOST
+
+
+async def test_there_is_always_room_to_end_all_at_once(world, database):
+    for number in range(MOST):
+        assert await expire(world, [f"s{number}"], NOW + HOUR)
+    assert await expire(world)
+    assert await end(world, session_id="any") == NOW
+    assert await end(world, session_id="s0") == NOW
+    assert await database.count("token_endings") == 1
 
 
 async def test_ends_are_forgotten_when_they_end_nothing_any_more(world, database):

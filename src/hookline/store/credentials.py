@@ -18,8 +18,15 @@ class TokenName(msgspec.Struct, frozen=True):
     generation: int = 0
 
 
+def covers_all(sessions: Sequence[str] | None, ends_at_ms: int, now_ms: int) -> bool:
+    """Whether an end makes all those before it superfluous: of all tokens, at once. There is always room for it."""
+    return sessions is None and ends_at_ms <= now_ms
+
+
 class Credentials(Protocol):
-    """Revocation of signed tokens. Nothing here knows of a token that was not revoked."""
+    """Revocation of signed tokens. Nothing here knows of a token that was not revoked; those of an application end
+    with it.
+    """
 
     async def revoke_token(self, scope: AppScope, token_id: str, expires_at_ms: int) -> None:
         """End one token. The row goes when the token would have ended by itself."""
@@ -38,7 +45,7 @@ class Credentials(Protocol):
         """End all tokens of an application, or of some sessions of it, that were made until now, at `ends_at_ms`.
 
         An end that was set before stays if it is sooner. Those of sessions are forgotten at `forget_at_ms`. False,
-        and nothing is kept, when the application would have more than `most` such ends.
+        and nothing is kept, when the application would have more than `most` such ends; never for all tokens at once.
         """
         ...
 

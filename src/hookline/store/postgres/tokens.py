@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hookline.store.credentials import TokenName
+from hookline.store.credentials import TokenName, covers_all
 from hookline.store.postgres.base import PostgresBase
 from hookline.store.postgres.connections import Connection
 from hookline.store.queries import load_queries
@@ -32,7 +32,8 @@ class Tokens(PostgresBase):
     ) -> bool:
         names = [""] if sessions is None else list(sessions)
         async with self._reads.transaction() as connection:
-            if await connection.fetchval(_SQL["count_endings"], scope.app_id) + len(names) > most:
+            count = await connection.fetchval(_SQL["count_endings"], scope.app_id)
+            if count + len(names) > most and not covers_all(sessions, ends_at_ms, now_ms):
                 return False
             generation = await connection.fetchval(_SQL["next_generation"], scope.app_id, scope.org_id)
             forgotten = None if sessions is None else forget_at_ms

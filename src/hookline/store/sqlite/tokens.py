@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from hookline.store.credentials import TokenName
+from hookline.store.credentials import TokenName, covers_all
 from hookline.store.queries import load_queries
 from hookline.store.scope import AppScope
 
@@ -27,7 +27,7 @@ def expire(
 ) -> bool:
     names = [""] if sessions is None else list(sessions)
     (count,) = connection.execute(_SQL["count_endings"], (scope.app_id,)).fetchone()
-    if count + len(names) > most:
+    if count + len(names) > most and not covers_all(sessions, ends_at_ms, now_ms):
         return False
     (generation,) = connection.execute(_SQL["next_generation"], (scope.app_id, scope.org_id)).fetchone()
     forgotten = None if sessions is None else forget_at_ms
