@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hookline.store import AppScope, TokenName
+from hookline.store import AppScope, OrgScope, TokenName
 from support.store import DAY, HOUR, NOW, application
 
 FORGET = NOW + 28 * DAY
@@ -32,7 +32,20 @@ async def test_one_is_revoked_and_no_other(world):
     assert await end(world, "other") is None
     sibling = await world.store.create_application(application())
     assert await end(world, scope=AppScope(sibling.org_id, sibling.id)) is None
-    assert await end(world, scope=AppScope("org_other", world.app.id)) is None
+
+
+async def test_none_outlives_its_application(world):
+    """Those that were made by somebody else with our secret included: there may be no row about them."""
+    sibling = await world.store.create_application(application())
+    scope = AppScope(sibling.org_id, sibling.id)
+    await world.store.revoke_token(scope, "t", NOW + HOUR)
+    await world.store.delete_application(scope, NOW)
+    assert await end(world, "another", scope=scope) == 0
+    await world.store.erase_deleted(NOW + DAY, 100)
+    assert await world.store.get_application(OrgScope(scope.org_id), scope.app_id) is None
+    assert await end(world, scope=scope) == 0
+    assert await end(world, scope=AppScope("org_other", world.app.id)) == 0
+    assert await end(world) is None
 
 
 async def test_all_end_that_were_made_before(world):
@@ -106,6 +119,6 @@ async def test_they_go_with_their_application(world, database):
     await expire(world, ["s"])
     await expire(world, ends_at_ms=NOW + DAY)
     await world.store.delete_application(world.scope, NOW)
-    await world.store.prune(0, NOW + 2 * DAY, 100)
+    await world.store.erase_deleted(NOW + DAY, 100)
     for table in ("revoked_tokens", "token_endings", "token_generations"):
         assert await database.count(table) == 0, table

@@ -54,5 +54,7 @@ class Credentials(Protocol):
         ...
 
     async def token_end(self, scope: AppScope, name: TokenName) -> int | None:
-        """When a token ends that should not live as long as it says; None: it may. 0: it was revoked."""
+        """When a token ends that should not live as long as it says; None: it may. 0: it was revoked, or there is no
+        such application (any more).
+        """
         ...

@@ -189,6 +189,18 @@ def test_expiring_all_ends_what_was_granted_before(tenant: Tenant, app_id: str) 
     assert is_good(tenant, bystander, other)
 
 
+def test_none_outlives_its_application(tenant: Tenant, app_id: str) -> None:
+    """What belongs to the whole organization, such as its event types, must not stay open to a former customer."""
+    tenant.http.post("/event-type", json={"name": "order.paid", "description": ""})
+    customer, out = (tenant.http_with(ask_for(tenant, app_id).json()["token"]) for _ in range(2))
+    assert customer.get("/event-type").status_code == 200
+    assert out.post("/auth/logout").status_code == 204
+    assert tenant.http.delete(f"/app/{app_id}").status_code == 204
+    for client in (customer, out):
+        for path in ("/event-type", "/event-type/order.paid", "/openapi.json", "/background-task", f"/app/{app_id}"):
+            assert client.get(path).status_code == 401, path
+
+
 def test_expiring_sessions_ends_only_those(tenant: Tenant, app_id: str) -> None:
     one, two, none = (
         ask_for(tenant, app_id, **body).json()["token"] for body in ({"sessionId": "1"}, {"sessionId": "2"}, {})

@@ -96,7 +96,7 @@ async def patch_application(
 
 @router.delete("/{app_id}", status_code=status.HTTP_204_NO_CONTENT, operation_id="v1.application.delete")
 async def delete_application(runtime: RuntimeDep, caller: Organization, app_id: str) -> None:
-    await runtime.applications.delete(caller, app_id)
+    runtime.authenticator.forget(await runtime.applications.delete(caller, app_id))
 
 
 def _patched(form: ApplicationForm, body: ApplicationPatch) -> ApplicationForm:

@@ -30,7 +30,10 @@ SELECT count(*) FROM hookline_token_endings WHERE app_id = $1;
 
 -- name: find_end
 SELECT min(ends_at_ms) FROM (
-    SELECT 0::bigint AS ends_at_ms FROM hookline_revoked_tokens
+    SELECT 0::bigint AS ends_at_ms WHERE NOT EXISTS (
+        SELECT 1 FROM hookline_applications WHERE id = $2 AND org_id = $1 AND deleted_at_ms IS NULL)
+    UNION ALL
+    SELECT 0::bigint FROM hookline_revoked_tokens
     WHERE app_id = $2 AND token_id = $3 AND org_id = $1
     UNION ALL
     SELECT ends_at_ms FROM hookline_token_endings

@@ -29,7 +29,10 @@ SELECT count(*) FROM hookline_token_endings WHERE app_id = ?;
 
 -- name: find_end
 SELECT min(ends_at_ms) FROM (
-    SELECT 0 AS ends_at_ms FROM hookline_revoked_tokens
+    SELECT 0 AS ends_at_ms WHERE NOT EXISTS (
+        SELECT 1 FROM hookline_applications WHERE id = :app_id AND org_id = :org_id AND deleted_at_ms IS NULL)
+    UNION ALL
+    SELECT 0 FROM hookline_revoked_tokens
     WHERE app_id = :app_id AND token_id = :token_id AND org_id = :org_id
     UNION ALL
     SELECT ends_at_ms FROM hookline_token_endings
