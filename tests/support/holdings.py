@@ -91,6 +91,8 @@ class Holding:
         told = {"url": f"{receiver.url}/200/{mark}", "uid": f"{mark}-ops", "disabled": True}
         answer = http.post("/operational-webhook/endpoint", json=told)
         operations = http.get(f"/operational-webhook/endpoint/{mark}-ops") if answer.status_code == 409 else answer
+        rule = {"name": mark, "kind": "failure_rate", "threshold": 0.5, "appId": self.app_id, "enabled": False}
+        rule_id = _made(http.post("/alert-rule", json=rule))["id"]
         #: what stands for what in a path: an id, then the name that somebody chose
         self.names: dict[str, tuple[str, ...]] = {
             "app_id": (self.app_id, f"{mark}-app"),
@@ -99,6 +101,7 @@ class Holding:
             "attempt_id": (attempts[0]["id"],),
             "event_type_name": (type_name,),
             "task_id": (task_id,),
+            "rule_id": (rule_id,),
         }
         self.operations_names = (_made(operations)["id"], f"{mark}-ops")
 
