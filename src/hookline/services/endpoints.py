@@ -22,7 +22,8 @@ from hookline.services.endpoint_form import (
     fill_extras,
     merge_policy,
 )
-from hookline.services.errors import ConflictError, InvalidError, NotFoundError, invalid
+from hookline.services.errors import ConflictError, InvalidError, LimitReachedError, NotFoundError, invalid
+from hookline.services.principal import Principal
 from hookline.services.secrets import DEFAULT_GRACE_S, RANDOM_BYTES, generate_secret, read_secret, rotate_secrets
 from hookline.services.validation import may_be_name, unique
 from hookline.store.errors import ChangedMeanwhileError
@@ -30,6 +31,9 @@ from hookline.store.protocol import Management, Page, Slice
 from hookline.store.scope import AppScope
 
 MAX_TRIES: Final = 20  # of a change that others interrupt
+# In an application, when a customer's token makes one more. Each message is looked at for each endpoint, and owed to
+# each: how much work that is must not be a customer's to say. Providers make as many as they like.
+MAX_OF_CUSTOMERS: Final = 100
 
 # Names whose values are credentials: listed, never shown.
 SENSITIVE_HEADERS = frozenset(
@@ -60,15 +64,19 @@ class Endpoints:
         self._default_schedule_s = default_schedule_s
         self._random_bytes = random_bytes
 
-    async def create(self, scope: AppScope, form: EndpointForm) -> Endpoint:
-        """Make an endpoint; its secret is generated unless the form has one.
+    async def create(self, scope: AppScope, form: EndpointForm, *, principal: Principal | None = None) -> Endpoint:
+        """Make an endpoint; its secret is generated unless the form has one. `principal` is who asks for it, if anybody
+        does.
 
         Raises:
             InvalidError: the form breaks a rule.
             ConflictError: the uid is taken.
+            LimitReachedError: a customer wants one more than customers may have.
         """
         now_ms = self._clock.now_ms()
         check_form(form, self._egress, now_ms)
+        if principal is not None and not principal.may_send:
+            await self._require_room(scope)
         _require_known(await self._checks.get_fresh(scope.org_id), form)
         blank = Endpoint(
             id=ids.new_id(ids.ENDPOINT),
@@ -96,6 +104,13 @@ class Endpoints:
         endpoint = self._filled(blank, form)
         check_prepared(endpoint)
         return await self._store.create_endpoint(endpoint)
+
+    async def _require_room(self, scope: AppScope) -> None:
+        """Failure policy: open by a little. Those who ask at once may all get in; the bound is for cost, not exact."""
+        if not (await self._store.list_endpoints(scope, Page(MAX_OF_CUSTOMERS - 1))).done:
+            raise LimitReachedError(
+                f"There are {MAX_OF_CUSTOMERS} endpoints or more. Delete one, or ask your provider to make another."
+            )
 
     async def get(self, scope: AppScope, id_or_uid: str) -> Endpoint:
         """Raises NotFoundError."""

@@ -61,6 +61,7 @@ class OpenAIEndpoints:
 
         Raises:
             InvalidError: a member is missing or breaks a rule.
+            LimitReachedError: a customer wants one more than customers may have.
         """
         findings = Findings()
         for name in ("name", "url", "event_types"):
@@ -72,7 +73,7 @@ class OpenAIEndpoints:
             form.url or "", description=form.name or "", event_types=form.event_types, dialect=DIALECT
         )
         try:
-            return await self._endpoints.create(scope, wanted)
+            return await self._endpoints.create(scope, wanted, principal=principal)
         except InvalidError as error:
             raise _renamed(error) from error
 
@@ -136,6 +137,7 @@ class OpenAIEndpoints:
             NotFoundError: there is no such endpoint.
             InvalidError: there is no example of this event.
             UnreachableError: it gave no HTTP answer.
+            OverloadedError: too many are tried at this moment.
         """
         endpoint = await self.get(scope, endpoint_id)
         event = OPENAI_EVENTS.get(event_type)

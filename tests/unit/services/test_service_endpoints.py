@@ -23,7 +23,9 @@ from hookline.services import (
     LimitReachedError,
     NotFoundError,
     PolicyForm,
+    Principal,
 )
+from hookline.services.endpoints import MAX_OF_CUSTOMERS
 from hookline.services.secrets import public_form
 from hookline.signatures import SigningKey, SymmetricKey, generate_ed25519, parse_key
 from hookline.store import AppScope, Commit, Disable, Store
@@ -290,3 +292,16 @@ async def test_a_filter_is_checked_kept_and_emptied(endpoints: Endpoints) -> Non
         SCOPE, endpoint.id, lambda it: msgspec.structs.replace(EndpointForm.of(it), filter=None)
     )
     assert emptied.extras.filter is None
+
+
+async def test_customers_do_not_say_how_much_there_is_to_do(endpoints: Endpoints) -> None:
+    customer = Principal("org_1", "app_1", may_send=False)
+    for _ in range(MAX_OF_CUSTOMERS - 1):
+        await endpoints.create(SCOPE, FORM)
+    last = await endpoints.create(SCOPE, FORM, principal=customer)
+    with pytest.raises(LimitReachedError, match="provider"):
+        await endpoints.create(SCOPE, FORM, principal=customer)
+    for provider in (Principal("org_1"), Principal("org_1", "app_1"), None):
+        await endpoints.delete(SCOPE, (await endpoints.create(SCOPE, FORM, principal=provider)).id)
+    await endpoints.delete(SCOPE, last.id)
+    await endpoints.create(SCOPE, FORM, principal=customer)

@@ -27,7 +27,15 @@ from hookline.server.surfaces.svix.shapes import (
     SecretOut,
     SecretRotateIn,
 )
-from hookline.services import SENSITIVE_HEADERS, Capability, ExampleForm, NotFoundError, public_form, verifying_key
+from hookline.services import (
+    SENSITIVE_HEADERS,
+    Capability,
+    ExampleForm,
+    NotFoundError,
+    Principal,
+    public_form,
+    verifying_key,
+)
 from hookline.signatures import thumbprint
 from hookline.store import AppScope
 
@@ -66,12 +74,16 @@ async def list_endpoints(
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, operation_id="v1.endpoint.create")
-async def create_endpoint(runtime: RuntimeDep, scope: Scope, body: EndpointIn, response: Response) -> EndpointOut:
-    return await _create(runtime, scope, body, response)
+async def create_endpoint(
+    runtime: RuntimeDep, caller: Caller, scope: Scope, body: EndpointIn, response: Response
+) -> EndpointOut:
+    return await _create(runtime, caller, scope, body, response)
 
 
-async def _create(runtime: Runtime, scope: AppScope, body: EndpointIn, response: Response) -> EndpointOut:
-    endpoint = await runtime.endpoints.create(scope, read_created(body))
+async def _create(
+    runtime: Runtime, caller: Principal, scope: AppScope, body: EndpointIn, response: Response
+) -> EndpointOut:
+    endpoint = await runtime.endpoints.create(scope, read_created(body), principal=caller)
     response.headers["location"] = runtime.link(f"/api/v1/app/{endpoint.app_id}/endpoint/{endpoint.id}")
     return await _show(runtime, scope, endpoint)
 
@@ -87,12 +99,12 @@ async def get_endpoint(runtime: RuntimeDep, scope: Scope, endpoint_id: str) -> E
     responses={201: {"model": EndpointOut, "description": "It was created."}},
 )
 async def update_endpoint(
-    runtime: RuntimeDep, scope: Scope, endpoint_id: str, body: EndpointIn, response: Response
+    runtime: RuntimeDep, caller: Caller, scope: Scope, endpoint_id: str, body: EndpointIn, response: Response
 ) -> EndpointOut:
     """Replace an endpoint, or create it. Secret, headers and what Svix does not know stay unless they are given."""
     if await runtime.endpoints.find(scope, endpoint_id) is None:
         response.status_code = status.HTTP_201_CREATED
-        return await _create(runtime, scope, body, response)
+        return await _create(runtime, caller, scope, body, response)
     updated = await runtime.endpoints.update(scope, endpoint_id, lambda endpoint: read_replaced(endpoint, body))
     return await _show(runtime, scope, updated)
 

@@ -68,7 +68,7 @@ async def create_endpoint(
 async def _create(runtime: Runtime, caller: Principal, body: EndpointIn, response: Response) -> EndpointOut:
     form = _checked(read_created(body))
     scope = await runtime.operations.make_scope(caller)
-    endpoint = await runtime.endpoints.create(scope, form)
+    endpoint = await runtime.endpoints.create(scope, form, principal=caller)
     response.headers["location"] = runtime.link(f"/api/v1{PATH}/{endpoint.id}")
     [shown] = await endpoints.show_endpoints(runtime, scope, [endpoint])
     return shown
