@@ -12,7 +12,9 @@ class EngineError(HooklineError):
 
 
 class OverloadedError(EngineError):
-    """More messages wait for their commit than the engine will hold. Nothing was kept; try again in a second."""
+    """More is asked of the engine at this moment than it will hold: messages that wait for their commit, say. Nothing
+    was kept; try again in a second.
+    """
 
     code = "overloaded"
 
