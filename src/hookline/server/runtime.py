@@ -105,6 +105,8 @@ class Runtime:
         jobs = job_options(settings)
         self.tasks = Tasks(self.store, self.directory, self.clock, jobs)
         self.runner = build_runner(self.store, self.engine.node_id, self.clock, jobs)
+        #: who describes the whole catalog of an organization, one after the other
+        self.describing = asyncio.Semaphore(1)
         self.lag = LagMeter()
         #: told to stop: others should be asked from now on
         self.draining = False

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jsonschema_rs
 import pytest
 
 from hookline.model.operational import OPERATIONAL_NAMES
+from hookline.server.surfaces.svix import description
 from hookline.services import EventTypeForm, Principal
 from support.server import Tenant
 
@@ -106,3 +110,24 @@ def test_more_types_than_a_page_has(tenant: Tenant) -> None:
     forms = {f"type.{number:03d}": EventTypeForm("") for number in range(501)}
     tenant.server.call(tenant.server.runtime.event_types.put_all(caller, forms, archive_others=False))
     assert set(tenant.http.get("/openapi.json").json()["webhooks"]) == OPERATIONAL_NAMES | set(forms)
+
+
+def test_a_long_description_holds_up_nobody(described: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one is being written the node goes on answering, and others wait for their turn."""
+    entered, go_on = threading.Semaphore(0), threading.Event()
+    describe = description.describe_event_type
+
+    def describe_late(event_type: Any) -> Any:
+        entered.release()
+        assert go_on.wait(10)
+        return describe(event_type)
+
+    monkeypatch.setattr(description, "describe_event_type", describe_late)
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(described.http.get, "/openapi.json") for _ in range(2)]
+        assert entered.acquire(timeout=10)
+        assert described.http.get("/settings").status_code == 200
+        described.server.call(asyncio.sleep(0.2))
+        assert not entered.acquire(blocking=False)
+        go_on.set()
+        assert {answer.result().status_code for answer in asked} == {200}

@@ -6,6 +6,7 @@ nobody else's business.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 import msgspec
@@ -34,10 +35,16 @@ async def get_openapi(runtime: RuntimeDep, caller: Caller) -> Response:
     """This description, with a webhook for each event type that the caller sees."""
     from hookline.server.description import describe  # noqa: PLC0415  (it describes this route, too)
 
-    document = describe()
-    for event_type in await _list_all(runtime, caller):
-        document["webhooks"][event_type.name] = describe_event_type(event_type)
-    return Response(msgspec.json.encode(document), media_type=JSON)
+    def write(event_types: list[EventType]) -> bytes:
+        document = describe()
+        for event_type in event_types:
+            document["webhooks"][event_type.name] = describe_event_type(event_type)
+        return msgspec.json.encode(document)
+
+    # Examples are made by schemas, of which there may be thousands: seconds of work, and megabytes to hold.
+    async with runtime.describing:
+        content = await asyncio.to_thread(write, await _list_all(runtime, caller))
+    return Response(content, media_type=JSON)
 
 
 async def _list_all(runtime: Runtime, caller: Principal) -> list[EventType]:
