@@ -112,7 +112,7 @@ class Plan:
     def _attempts_at(self, number: int, app_id: str, endpoint_id: str) -> Iterator[Row]:
         fails = endpoint_id == self._past.failing
         failures = 1 if fails else 2 if number % 4 == 0 and endpoint_id == self._past.busy else 0
-        lost = number % 1_000 == 3
+        lost = number % 1_000 == 4
         for attempt in range(1, failures + 1):
             final = (fails and not self._goes_on(number)) or (lost and attempt == failures)
             yield self._attempt(number, app_id, endpoint_id, attempt, 2, final=final)
@@ -157,10 +157,7 @@ async def fill(
     apps = []
     for number in range(1 + SMALL_APPLICATIONS):
         app = await store.create_application(application(name=f"Customer {number}", uid=f"customer-{number}"))
-        made = [
-            await store.create_endpoint(endpoint(app.id, status=EndpointStatus.ENABLED))
-            for _ in range(4 if number == 0 else 3)
-        ]
+        made = [await store.create_endpoint(endpoint(app.id, status=EndpointStatus.ENABLED)) for _ in range(4)]
         apps.append([app.id, *(one.id for one in made)])
     main, busy, second, rare, failing = apps[0]
     past = Past(AppScope(ORG, main), busy, second, rare, failing, now_ms, messages, 0, "", "")
