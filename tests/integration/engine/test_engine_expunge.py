@@ -60,3 +60,19 @@ async def test_lanes_of_other_applications_keep_what_they_have(rig: Rig):
 
 async def _attempted(rig: Rig, message, count: int) -> bool:
     return len(await rig.attempts(message)) == count
+
+
+async def test_a_deleted_application_is_erased_at_once(rig: Rig):
+    """Its deletion wakes the Pruner, which would otherwise sleep for an hour here."""
+    await rig.endpoint("good")
+    await rig.endpoint("bad", schedule_s=(1e6,))
+    rig.receivers.plan("bad", status(500))
+    engine = await rig.engine(tidy_every_s=3_600.0)
+    for message in await rig.accept_many(engine, 3):
+        await rig.until(lambda message=message: _attempted(rig, message, 2))
+    assert await rig.store.delete_application(rig.scope, rig.clock.now_ms())
+
+    async def erased() -> bool:
+        return not [table for table in ("messages", "attempts", "pending") if await rig.count(table)]
+
+    await rig.until(erased)
