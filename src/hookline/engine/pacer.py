@@ -122,13 +122,15 @@ class Pacer(Background):
             known = self._paces.get(slots.key)
             if known is None or known.rate != rates[slots.key]:
                 continue  # nobody wants them any more, or not at this rate
-            pace = known
             if slots.count:
-                pace.add(now_s + slots.delay_s, slots.count)
+                known.add(now_s + slots.delay_s, slots.count)
             else:
-                pace.ask_at_s = now_s + slots.delay_s + self._rng.uniform(0.0, SPREAD_S)
-            if pace.waiting:
-                self._await(pace, now_s)
+                known.ask_at_s = now_s + slots.delay_s + self._rng.uniform(0.0, SPREAD_S)
+        # Whoever waits is told of the slots, or asks again: also where there was no answer, or one for an old rate.
+        for key in rates:
+            waited_for = self._paces.get(key)
+            if waited_for is not None and waited_for.waiting:
+                self._await(waited_for, now_s)
 
     # Parts
 

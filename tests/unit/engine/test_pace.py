@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -84,13 +84,15 @@ class Store:
         self.clock = clock
         self.rates = Rates()
         self.asked: list[SlotRequest] = []
-        self.away = False
+        self.away = self.forgets = False
+        self.meanwhile: Callable[[], None] = lambda: None  # what happens while it is asked
 
     async def take_slots(self, requests: Sequence[SlotRequest]) -> list[Slots]:
         if self.away:
             raise StoreUnavailableError("away")
         self.asked += requests
-        return self.rates.take(requests, round(self.clock.monotonic_s() * 1e9))
+        self.meanwhile()
+        return [] if self.forgets else self.rates.take(requests, round(self.clock.monotonic_s() * 1e9))
 
 
 class Stage:
@@ -114,10 +116,13 @@ class Stage:
             lane.queue.popleft()
             self.sent.append((self.clock.monotonic_s(), lane.endpoint_id))
 
+    async def ask(self) -> None:
+        self.pacer._asked_at_s = float("-inf")
+        await self.pacer.work()
+
     async def run(self, seconds: float, step_s: float = 0.005) -> None:
         for _ in range(round(seconds / step_s)):
-            self.pacer._asked_at_s = float("-inf")
-            await self.pacer.work()
+            await self.ask()
             self.clock.advance(step_s)
             for timer in self.pacer._timers.values():
                 timer.cancel()
@@ -171,6 +176,25 @@ async def test_what_waits_asks_again_when_the_database_is_back():
     stage.store.away = False
     await stage.run(0.5)
     assert len(stage.sent) == 3
+
+
+async def test_a_rate_that_changes_while_it_is_asked_for_is_asked_for_anew():
+    stage = Stage({"ep": 10})
+    stage.store.meanwhile = lambda: stage.paces["ep"].change(20)
+    stage.lane("ep", 3, "ep")
+    await stage.ask()
+    await stage.ask()
+    assert [asked.rate for asked in stage.store.asked] == [10, 20]
+
+
+async def test_who_gets_no_answer_asks_again():
+    """A rate's row may go, because nobody used it for so long, between the moment it is made and the next."""
+    stage = Stage({"ep": 10})
+    stage.store.forgets = True
+    stage.lane("ep", 3, "ep")
+    await stage.ask()
+    await stage.ask()
+    assert [asked.rate for asked in stage.store.asked] == [10, 10]
 
 
 async def test_nobody_waits_for_a_rate_that_is_gone():
