@@ -12,6 +12,7 @@ from hookline.store.sealing import CHECK_NAME, KeyRing
 
 DATABASE: Final = "postgres"
 MIGRATION_LOCK: Final = 7_402_618_501_448_301  # any number, as long as all nodes take the same one
+LONGEST_S: Final = 7 * 86_400.0  # an index on all that there is may take hours, and so may waiting for who makes it
 
 _SQL = load_queries(DATABASE, "schema")
 
@@ -25,11 +26,11 @@ async def migrate(pool: Pool, now_ms: int) -> list[str]:
     async with pool.transaction() as connection:
         await connection.execute("SET LOCAL lock_timeout = 0")  # another node's migration is worth waiting for
         await connection.execute("SET LOCAL statement_timeout = 0")
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK)
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK, timeout=LONGEST_S)
         await connection.execute(_SQL["create_migrations"])
         missing = find_missing(list_migrations(DATABASE), await _list_applied(connection))
         for migration in missing:
-            await connection.execute(migration.sql)
+            await connection.execute(migration.sql, timeout=LONGEST_S)
             row = (migration.version, migration.name, migration.checksum, now_ms)
             await connection.execute(_SQL["record_migration"], *row)
     return [f"{migration.version:04d}_{migration.name}" for migration in missing]
