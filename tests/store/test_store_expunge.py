@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hookline.model import EndpointStatus, Kind
-from hookline.store import AppScope, Expunged, Outcome, Spill
+from hookline.store import AppScope, Outcome, Spill
 from support.store import DAY, NOW, World, application, attempt, failure, key
 
 
@@ -104,24 +104,7 @@ async def test_others_cannot(world, target):
     neighbour = await world.store.create_application(application())
     for scope in (AppScope("org_other", world.app.id), AppScope("org_one", neighbour.id)):
         assert await world.store.expunge_messages(scope, [sent.id], NOW) == set()
-        assert await world.store.expunge_step(scope, "", NOW, 10) == Expunged(0, None)
     assert await world.store.get_message(world.scope, sent.id) == sent
-
-
-async def test_a_whole_application_in_steps(world, database, target):
-    sent = await world.accept(target, count=5)
-    neighbour = World(world.store)
-    neighbour.node, neighbour.app = world.node, await world.store.create_application(application())
-    (theirs,) = await neighbour.accept((await neighbour.endpoint()).id)
-    await world.store.expunge_messages(world.scope, [sent[0].id], NOW)
-    steps, after = [], ""
-    while not steps or steps[-1].last_seen is not None:
-        steps.append(await world.store.expunge_step(world.scope, after, NOW, 2))
-        after = steps[-1].last_seen or ""
-    assert [step.payloads for step in steps] == [1, 2, 1]
-    assert [step.last_seen for step in steps] == [sent[1].id, sent[3].id, None]
-    assert await database.count("messages", "payload_expired = (1 = 1)") == 5
-    assert await world.store.get_message(neighbour.scope, theirs.id) == theirs
 
 
 async def test_listeners_are_told_to_let_go(world, target):

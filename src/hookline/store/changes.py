@@ -248,13 +248,6 @@ class PruneReport(msgspec.Struct, frozen=True):
     more: bool = False
 
 
-class Expunged(msgspec.Struct, frozen=True):
-    """One step through the payloads of an application: how many were emptied, and after which message to go on."""
-
-    payloads: int
-    last_seen: str | None  # None: that was the last step
-
-
 class Retention(msgspec.Struct, frozen=True):
     """An organization that keeps its messages for a time of its own."""
 

@@ -35,7 +35,6 @@ from hookline.store.changes import (
     Commit,
     CommitResult,
     DueLane,
-    Expunged,
     LaneHealth,
     NodeLease,
     OutboxRow,
@@ -234,10 +233,6 @@ class Management(Protocol):
         """Empty these payloads now, and cancel what their messages still owe, reason `payload_expunged`. Those that
         there are, also those that were empty before. Nodes are told to let go of what they hold in memory.
         """
-        ...
-
-    async def expunge_step(self, scope: AppScope, after: str, now_ms: int, limit: int) -> Expunged:
-        """The same for the next `limit` messages of the application after the id `after` (at first: the empty text)."""
         ...
 
     async def expunge_attempt(self, scope: AppScope, message_id: str, attempt_id: str, body: bytes) -> bool:

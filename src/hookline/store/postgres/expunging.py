@@ -12,7 +12,6 @@ from typing import Final
 import asyncpg
 
 from hookline.model import AttemptStatus
-from hookline.store.changes import Expunged
 from hookline.store.postgres.base import PostgresBase, columns
 from hookline.store.postgres.connections import Connection
 from hookline.store.postgres.endings import end_of, write_ends
@@ -42,15 +41,6 @@ class Expunging(PostgresBase):
                 )
                 await expunge(connection, scope, found, now_ms)
             return {row["id"] for row in found}
-
-        return await retry_contention(once)
-
-    async def expunge_step(self, scope: AppScope, after: str, now_ms: int, limit: int) -> Expunged:
-        async def once() -> Expunged:
-            async with self._reads.transaction() as connection:
-                found = await connection.fetch(_SQL["lock_messages_after"], scope.app_id, scope.org_id, after, limit)
-                payloads = await expunge(connection, scope, found, now_ms)
-            return Expunged(payloads, found[-1]["id"] if len(found) == limit else None)
 
         return await retry_contention(once)
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from hookline.model import AttemptStatus, Kind
 from hookline.model.ids import ATTEMPT, ID_MARGIN_MS, MESSAGE, id_at
 from hookline.store import records
-from hookline.store.changes import Expunged, PruneReport, Retention
+from hookline.store.changes import PruneReport, Retention
 from hookline.store.queries import load_queries
 from hookline.store.scope import AppScope
 from hookline.store.sqlite import answers, ends, lanes, tokens
@@ -49,14 +49,6 @@ def expunge_messages(
     ]
     empty_payloads(connection, [row[:3] for row in found if not row[3]], "payload_expunged", now_ms)
     return {row[1] for row in found}
-
-
-def expunge_step(connection: sqlite3.Connection, scope: AppScope, after: str, now_ms: int, limit: int) -> Expunged:
-    """Empty the payloads of the next messages of an application."""
-    found = connection.execute(_SQL["list_filled"], (scope.app_id, scope.org_id, after, limit)).fetchall()
-    filled = [row[:3] for row in found if not row[3]]
-    empty_payloads(connection, filled, "payload_expunged", now_ms)
-    return Expunged(len(filled), found[-1][1] if len(found) == limit else None)
 
 
 def empty_payloads(

@@ -34,7 +34,6 @@ from hookline.store.changes import (
     Commit,
     CommitResult,
     DueLane,
-    Expunged,
     LaneHealth,
     NodeLease,
     OutboxRow,
@@ -359,11 +358,6 @@ class SqliteStore(SqliteTaskStore, SqliteAlertStore):
         )
         self._watcher.announce("expunged", scope.app_id)
         return found
-
-    async def expunge_step(self, scope: AppScope, after: str, now_ms: int, limit: int) -> Expunged:
-        step = await self._writer.run(lambda c: retention.expunge_step(c, scope, after, now_ms, limit), in_thread=True)
-        self._watcher.announce("expunged", scope.app_id)
-        return step
 
     async def expunge_attempt(self, scope: AppScope, message_id: str, attempt_id: str, body: bytes) -> bool:
         return await self._writer.run(lambda c: messages.expunge_attempt(c, scope, message_id, attempt_id, body))

@@ -24,12 +24,6 @@ WHERE m.app_id = $1 AND m.org_id = $2 AND m.id = ANY ($3::text[])
 ORDER BY m.id
 FOR UPDATE;
 
--- name: lock_messages_after
-SELECT m.app_id, m.id, m.payload_expired FROM hookline_messages m
-WHERE m.app_id = $1 AND m.org_id = $2 AND m.id > $3
-ORDER BY m.id LIMIT $4
-FOR UPDATE;
-
 -- name: list_unsettled
 -- What these messages still owe: rows of either kind, whoever they are for, and targets with neither row nor end.
 WITH expired AS MATERIALIZED (

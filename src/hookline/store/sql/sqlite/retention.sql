@@ -23,13 +23,6 @@ FROM hookline_messages m
 LEFT JOIN hookline_fanouts f ON f.hash = CASE WHEN m.targets GLOB '#*' THEN substr(m.targets, 2) END
 WHERE m.app_id = ? AND m.org_id = ? AND m.id = ?;
 
--- name: list_filled
-SELECT m.app_id, m.id, coalesce(f.endpoint_ids, m.targets), m.payload_expired
-FROM hookline_messages m
-LEFT JOIN hookline_fanouts f ON f.hash = CASE WHEN m.targets GLOB '#*' THEN substr(m.targets, 2) END
-WHERE m.app_id = ? AND m.org_id = ? AND m.id > ?
-ORDER BY m.id LIMIT ?;
-
 -- name: empty_payload
 UPDATE hookline_messages SET payload = x'', payload_expired = 1 WHERE app_id = ? AND id = ?;
 
