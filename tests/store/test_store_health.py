@@ -106,6 +106,20 @@ async def test_a_disable_keeps_its_reason_until_it_is_enabled(world, hook):
     assert await health_of(world, hook.id) is None
 
 
+async def test_whoever_comes_back_from_a_pause_starts_afresh(world, hook):
+    """The time of the pause is none of failures: else the first few of them would disable the endpoint at once."""
+    await fail(world, hook.id, NOW)
+    await world.set_status(hook, EndpointStatus.PAUSED)
+    assert await health_of(world, hook.id) == EndpointHealth(NOW)
+    await world.set_status(hook, EndpointStatus.PAUSED)
+    assert await health_of(world, hook.id) == EndpointHealth(NOW)
+    await world.set_status(hook, EndpointStatus.ENABLED)
+    assert await health_of(world, hook.id) is None
+    await fail(world, hook.id, NOW + HOUR)
+    await world.set_status(hook, EndpointStatus.ENABLED)
+    assert await health_of(world, hook.id) == EndpointHealth(NOW + HOUR)
+
+
 async def test_a_disable_on_request_is_noted(world, hook):
     world.now_ms = NOW + 1
     await world.set_status(hook, EndpointStatus.DISABLED)

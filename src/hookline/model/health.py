@@ -2,6 +2,7 @@
 
     well ──a failure──> failing ──a success──> well
                            └──nothing but failures for the period, and still being tried──> disabled ──enabled──> well
+                           └──paused──> paused ──enabled──> well
 
 A message or two that fail, with nothing sent afterwards, disable nobody: there must be news in the last part of the
 period, a delivery that was given up or `ENOUGH_ATTEMPTS` failed attempts.

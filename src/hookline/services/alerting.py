@@ -67,17 +67,23 @@ class Alerting(Background):
 
     async def work(self) -> float:
         rules = await self._store.list_enabled_alert_rules("", CHUNK)
-        if rules and self._lease.valid() and await self._store.take_lead(TASK, self._lease.node, 3 * EVERY_S):
-            while rules:
-                for rule in rules:
-                    await self._look_at(rule)
-                rules = await self._store.list_enabled_alert_rules(rules[-1].id, CHUNK)
+        while rules and self._lease.valid() and await self._store.take_lead(TASK, self._lease.node, 3 * EVERY_S):
+            for rule in rules:
+                await self._try_to_look_at(rule)
+            rules = await self._store.list_enabled_alert_rules(rules[-1].id, CHUNK)
         return EVERY_S
 
     async def idle(self) -> None:
         """Return when nobody is being told of anything."""
         while self._telling:
             await asyncio.wait(self._telling.values())
+
+    async def _try_to_look_at(self, rule: AlertRule) -> None:
+        try:
+            await self._look_at(rule)
+        except StoreUnavailableError as error:
+            # Failure policy: patient. The next round measures it again; one that takes too long holds up no others.
+            log.info("rule not measured", extra={"action": "alert_waits", "rule": rule.id, "reason": error.message})
 
     async def _look_at(self, rule: AlertRule) -> None:
         now_ms = self._clock.now_ms()

@@ -12,11 +12,11 @@ import pytest
 from hookline.clock import ManualClock
 from hookline.engine.lease import Lease
 from hookline.model import Application
-from hookline.model.alerts import AlertKind, AlertRule, AlertState
+from hookline.model.alerts import AlertKind, AlertRule, AlertState, Measure
 from hookline.services import Alerting
 from hookline.services.alerting import CHUNK
 from hookline.services.notifier import MemoryNotifier
-from hookline.store import Disable, OrgScope, Store, create_store
+from hookline.store import Disable, OrgScope, Store, StoreUnavailableError, create_store
 from support.server import Receiver, RunningServer, Tenant, settings_for
 from support.store import NOW, ORG, World, endpoint, new_id
 
@@ -172,6 +172,44 @@ async def test_all_rules_are_looked_at(desk):
     await desk.rule(enabled=False)
     await desk.round()
     assert len(desk.titles) == CHUNK + 5
+
+
+async def test_a_rule_that_cannot_be_measured_holds_up_nothing(desk, monkeypatch):
+    first, second = sorted([await desk.rule(), await desk.rule()], key=lambda rule: rule.id)
+    measure = desk.store.measure_alert
+
+    async def measure_all_but_the_first(rule: AlertRule, now_ms: int) -> Measure:
+        if rule.id == first.id:
+            raise StoreUnavailableError("PostgreSQL did not answer in time; try again")
+        return await measure(rule, now_ms)
+
+    monkeypatch.setattr(desk.store, "measure_alert", measure_all_but_the_first)
+    await desk.break_something()
+    await desk.round()
+    assert len(desk.titles) == 1
+    monkeypatch.undo()
+    await desk.round()
+    assert len(desk.titles) == 2
+    assert (await desk.store.get_alert_rule(OrgScope(ORG), second.id)).state is AlertState.FIRING
+
+
+async def test_who_measures_for_long_still_leads(desk):
+    """The lead lasts for 45 s: it is renewed as the rounds go on, so that nobody else tells the same meanwhile."""
+    for _ in range(CHUNK + 5):
+        await desk.rule()
+    other = await desk.store.register_node("node_other", 3600.0)
+    measure, taken = desk.store.measure_alert, []
+
+    async def measure_slowly(rule: AlertRule, now_ms: int) -> Measure:
+        desk.clock.advance(0.4)
+        if len(taken) == CHUNK + 4:
+            assert not await desk.store.take_lead("alerts", other, 60.0)
+        taken.append(rule.id)
+        return await measure(rule, now_ms)
+
+    desk.store.measure_alert = measure_slowly
+    await desk.round()
+    assert len(taken) == CHUNK + 5
 
 
 # --- over the API

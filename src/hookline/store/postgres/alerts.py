@@ -27,7 +27,9 @@ _SQL = load_queries("postgres", "alerts")
 
 
 class Alerts(PostgresBase):
-    """What surfaces configure goes over the readers' connections, what is measured over those for upkeep."""
+    """What surfaces configure goes over the readers' connections. What is measured reads many rows, so it goes over those
+    of background tasks: a rescue must not wait for it.
+    """
 
     async def create_alert_rule(self, rule: AlertRule) -> AlertRule:
         async with self._reads.query() as connection:
@@ -55,15 +57,15 @@ class Alerts(PostgresBase):
         scope = (rule.org_id, rule.app_id)
         if rule.kind is AlertKind.FAILURE_RATE:
             bounds = (*scope, first_attempt_id(rule, now_ms), MOST_ATTEMPTS)
-            row = await self._upkeep.fetch_row(_SQL["count_attempts"], *bounds)
+            row = await self._tasks.fetch_row(_SQL["count_attempts"], *bounds)
             assert row is not None
             return rate_of(*row)
         if rule.kind is AlertKind.OLDEST_WAITING:
-            return age_of(await self._upkeep.fetch_value(_SQL["find_oldest_due"], *scope, now_ms), now_ms)
+            return age_of(await self._tasks.fetch_value(_SQL["find_oldest_due"], *scope, now_ms), now_ms)
         if rule.kind is AlertKind.EXHAUSTED:
             bounds = (*scope, first_attempt_id(rule, now_ms), MOST_EXHAUSTED)
-            return Measure(await self._upkeep.fetch_value(_SQL["count_exhausted"], *bounds))
-        return Measure(await self._upkeep.fetch_value(_SQL["count_disabled"], *scope))
+            return Measure(await self._tasks.fetch_value(_SQL["count_exhausted"], *bounds))
+        return Measure(await self._tasks.fetch_value(_SQL["count_disabled"], *scope))
 
     async def settle_alert(self, rule: AlertRule, verdict: Verdict, measure: Measure, now_ms: int) -> AlertRule | None:
         async with self._upkeep.transaction() as connection:

@@ -58,7 +58,7 @@ class PostgresBase:
             lock_timeout_s=5,
             settings=INDEX_ONLY,
         )
-        # Steps of background tasks read pages of thousands of rows; none of the others should wait for that.
+        # Background tasks and alert rules read thousands of rows at a time; none of the others should wait for that.
         self._tasks = Pool(self._server, 2, statement_timeout_s=30, lock_timeout_s=5, settings=INDEX_ONLY)
 
     @property

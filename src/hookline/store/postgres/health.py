@@ -66,13 +66,13 @@ async def note_disabled(connection: Connection, rows: Sequence[DisabledRow]) -> 
 
 
 async def note_change(connection: Connection, before: str, endpoint: Endpoint) -> None:
-    """An endpoint was disabled on request, or is back."""
+    """An endpoint was disabled on request, or is back: from a pause, too, in which it could not succeed."""
     is_disabled = endpoint.status is EndpointStatus.DISABLED
     if is_disabled and before != EndpointStatus.DISABLED:
         reason = endpoint.status_reason or REQUESTED
         row = (endpoint.id, endpoint.app_id, endpoint.updated_at_ms, reason, explain(reason))
         await note_disabled(connection, [row])
-    elif before == EndpointStatus.DISABLED and not is_disabled:
+    elif not is_disabled and before not in {EndpointStatus.ENABLED, endpoint.status}:
         await forget(connection, endpoint.id)
 
 

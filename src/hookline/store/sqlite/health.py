@@ -35,12 +35,12 @@ def note_disabled(
 
 
 def note_change(connection: sqlite3.Connection, before: str, endpoint: Endpoint) -> None:
-    """An endpoint was disabled on request, or is back."""
+    """An endpoint was disabled on request, or is back: from a pause, too, in which it could not succeed."""
     is_disabled = endpoint.status is EndpointStatus.DISABLED
     if is_disabled and before != EndpointStatus.DISABLED:
         reason = endpoint.status_reason or REQUESTED
         note_disabled(connection, endpoint.app_id, endpoint.id, endpoint.updated_at_ms, reason, explain(reason))
-    elif before == EndpointStatus.DISABLED and not is_disabled:
+    elif not is_disabled and before not in {EndpointStatus.ENABLED, endpoint.status}:
         forget(connection, endpoint.id)
 
 
