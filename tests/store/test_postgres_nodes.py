@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from hookline.model.alerts import AlertKind, AlertRule, Measure
 from hookline.model.ids import BATCH
 from hookline.store import (
     FencedError,
@@ -278,6 +279,22 @@ async def test_many_nodes_may_migrate_at_once(postgres_server: object) -> None:
     for store in stores:
         await store.close()
     postgres_server.drop_database(name)
+
+
+async def test_a_rescue_does_not_wait_for_an_alert_rule(here: World, admin: asyncpg.Connection) -> None:
+    rule = AlertRule(
+        "alert_1", "org_one", None, "", AlertKind.ENDPOINT_DISABLED, 1.0, 60_000, 1, (), None, True, NOW, NOW
+    )
+    transaction = admin.transaction()
+    await transaction.start()
+    await admin.execute("LOCK TABLE hookline_endpoint_health")
+    held = asyncio.create_task(here.store.measure_alert(rule, NOW))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(2):
+        await here.store.rescue(here.node, NOW, 10)
+    assert not held.done()
+    await transaction.rollback()
+    assert await held == Measure(0)
 
 
 async def test_a_store_whose_connections_are_all_busy_says_so(

@@ -27,8 +27,8 @@ _SQL = load_queries("postgres", "alerts")
 
 
 class Alerts(PostgresBase):
-    """What surfaces configure goes over the readers' connections. What is measured reads many rows, so it goes over those
-    of background tasks: a rescue must not wait for it.
+    """What surfaces configure goes over the readers' connections. Measuring reads many rows, so it goes over those of
+    background tasks: a rescue must not wait for it.
     """
 
     async def create_alert_rule(self, rule: AlertRule) -> AlertRule:
