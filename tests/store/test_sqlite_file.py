@@ -8,7 +8,8 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import anyio
@@ -26,8 +27,9 @@ from hookline.store import (
     StoreUnavailableError,
     create_store,
 )
+from hookline.store.answers import TRIM_SHARE
 from hookline.store.migrations import list_migrations
-from hookline.store.sqlite import SqliteStore, load_or_create_secret
+from hookline.store.sqlite import SqliteStore, answers, load_or_create_secret, tasks
 from support.store import NOW, World, application, endpoint
 
 
@@ -48,6 +50,33 @@ async def store(path: Path) -> AsyncIterator[SqliteStore]:
     await store.open(engine=True)
     yield store
     await store.close()
+
+
+# --- what takes long
+
+
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The threads in which answers are trimmed and tasks removed, in their order."""
+    seen: list[int] = []
+    for module, name in ((answers, "claim"), (tasks, "prune")):
+        work = getattr(module, name)
+
+        def note(*values: object, work: Callable[..., object] = work) -> object:
+            seen.append(threading.get_ident())
+            return work(*values)
+
+        monkeypatch.setattr(module, name, note)
+    return seen
+
+
+async def test_what_goes_through_many_rows_leaves_the_event_loop_alone(store, threads):
+    usual, trims = (bytes([first]) * 32 for first in (TRIM_SHARE, TRIM_SHARE - 1))
+    for name in (usual, trims):
+        await store.claim_answer(OrgScope("org"), name, owner=b"o", fingerprint=b"f", now_ms=NOW, until_ms=NOW + 1)
+    await store.prune_tasks(NOW, 10)
+    here = threading.get_ident()
+    assert [thread == here for thread in threads] == [True, False, False]
 
 
 # --- the engine's lock

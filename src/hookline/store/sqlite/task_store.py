@@ -66,7 +66,7 @@ class SqliteTaskStore(ABC):
         return task
 
     async def prune_tasks(self, before_ms: int, limit: int) -> int:
-        return await self._writer.run(lambda c: tasks.prune(c, before_ms, limit))
+        return await self._writer.run(lambda c: tasks.prune(c, before_ms, limit), in_thread=True)
 
     async def count_window(self, scope: AppScope, window: MessageWindow, most: int) -> int | None:
         return await self._read(lambda c: replays.count_window(c, scope, window, most))
