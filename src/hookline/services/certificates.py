@@ -6,6 +6,9 @@ text into a log. Certificates are shown in answers, so a text that also has a ke
 
 from __future__ import annotations
 
+import base64
+import math
+import re
 import warnings
 from datetime import UTC, datetime
 from typing import Final
@@ -14,7 +17,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
+from cryptography.x509.oid import PublicKeyAlgorithmOID
 
 from hookline.egress import TlsOptionsError, check_client_certificate
 from hookline.model import ClientCertificate
@@ -26,6 +30,20 @@ MAX_AUTHORITIES_LENGTH: Final = 65_536
 MAX_CHAIN: Final = 10
 MAX_AUTHORITIES: Final = 20
 MIN_RSA_BITS: Final = 2_048
+MAX_RSA_BITS: Final = 4_096  # each handshake signs with it
+_KINDS: Final = frozenset(
+    {
+        PublicKeyAlgorithmOID.RSAES_PKCS1_v1_5,
+        PublicKeyAlgorithmOID.RSASSA_PSS,
+        PublicKeyAlgorithmOID.EC_PUBLIC_KEY,
+        PublicKeyAlgorithmOID.DSA,
+        PublicKeyAlgorithmOID.ED25519,
+        PublicKeyAlgorithmOID.ED448,
+    }
+)
+# Object identifiers in DER: PKCS #3 and X9.42.
+_DIFFIE_HELLMAN: Final = (bytes.fromhex("06092a864886f70d010301"), bytes.fromhex("06072a8648ce3e0201"))
+_KEY_BLOCK: Final = re.compile(r"-----BEGIN (?:RSA |EC )?PRIVATE KEY-----([^-]*)-----END", re.ASCII)
 CURVES: Final = frozenset({"secp256r1", "secp384r1", "secp521r1"})
 
 Path = tuple[str, ...]
@@ -82,6 +100,10 @@ def _read_certificates(text: str, path: Path, longest: int, most: int, findings:
     if len(certificates) > most:
         findings.add(path, f"At most {most} certificates.", "too_long")
         return []
+    if any(certificate.public_key_algorithm_oid not in _KINDS for certificate in certificates):
+        # Not only of no use: to read a Diffie-Hellman key takes minutes, see `_load_key`.
+        findings.add(path, "Use certificates with RSA, EC or Ed25519 keys: TLS servers know no others.")
+        return []
     return certificates
 
 
@@ -93,7 +115,7 @@ def _read_key(text: str, findings: Findings) -> PrivateKeyTypes | None:
         problem = "This private key is encrypted. Decrypt it first: openssl pkey -in key.pem -out decrypted.pem"
     else:
         try:
-            key = load_pem_private_key(text.encode("ascii"), password=None)
+            key = _load_key(text)
         except (ValueError, TypeError, UnsupportedAlgorithm):
             pass
         else:
@@ -105,16 +127,55 @@ def _read_key(text: str, findings: Findings) -> PrivateKeyTypes | None:
     return None
 
 
+def _load_key(text: str) -> PrivateKeyTypes:
+    """The one private key in a text.
+
+    The library tests whether the numbers of a key are prime, which takes minutes for those that somebody chose for it.
+    Diffie-Hellman keys, which TLS has no use for, are not even begun; of RSA keys `_is_whole` checks that their numbers
+    belong together, and if they are no primes all the same, TLS fails.
+
+    Raises:
+        ValueError, TypeError, UnsupportedAlgorithm: it is none.
+    """
+    blocks = _KEY_BLOCK.findall(text)
+    if len(blocks) != 1 or text.count("PRIVATE KEY-----") != 2:
+        raise ValueError("not one key")
+    content = base64.b64decode("".join(blocks[0].split()), validate=True)
+    if any(algorithm in content for algorithm in _DIFFIE_HELLMAN):
+        raise ValueError("a Diffie-Hellman key")
+    return load_der_private_key(content, password=None, unsafe_skip_rsa_key_validation=True)
+
+
 def _weakness(key: PrivateKeyTypes) -> str | None:
     match key:
         case rsa.RSAPrivateKey():
-            return None if key.key_size >= MIN_RSA_BITS else f"An RSA key needs {MIN_RSA_BITS} bits at least."
+            if not MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS:
+                return f"An RSA key needs {MIN_RSA_BITS} bits at least, and {MAX_RSA_BITS} at most."
+            return None if _is_whole(key) else "The parts of this RSA key do not belong together. Copy it in full."
         case ec.EllipticCurvePrivateKey():
             return None if key.curve.name in CURVES else "Use one of the curves P-256, P-384 and P-521."
         case ed25519.Ed25519PrivateKey():
             return None
         case _:
             return "Use an RSA, EC or Ed25519 key: TLS servers know no others."
+
+
+def _is_whole(key: rsa.RSAPrivateKey) -> bool:
+    """Whether the numbers of an RSA key belong together (RFC 8017, section 3.2), prime or not."""
+    try:
+        numbers = key.private_numbers()
+    except ValueError:
+        return False
+    p, q, d, public = numbers.p, numbers.q, numbers.d, numbers.public_numbers
+    return (
+        p > 2
+        and q > 2
+        and p * q == public.n
+        and 0 < d < public.n
+        and d * public.e % math.lcm(p - 1, q - 1) == 1
+        and (numbers.dmp1, numbers.dmq1) == (d % (p - 1), d % (q - 1))
+        and numbers.iqmp * q % p == 1
+    )
 
 
 def _fit(key: PrivateKeyTypes, certificate: x509.Certificate) -> bool:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import time
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
 import trustme
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hookline.clock import ManualClock
 from hookline.egress import EgressPolicy
@@ -224,6 +228,89 @@ async def test_client_certificates_that_are_refused(
     endpoints: Endpoints, authority: trustme.CA, make: Callable[[ClientCertificate], ClientCertificate], field: object
 ) -> None:
     assert await refusal(endpoints, said(client_certificate=make(client_certificate(authority)))) == {field}
+
+
+@pytest.mark.parametrize("kind", ["06092a864886f70d010301", "06072a8648ce3e0201"])
+async def test_certificates_with_keys_that_somebody_made_up(endpoints: Endpoints, kind: str) -> None:
+    """Diffie-Hellman with a large prime: to look at such a key takes a minute."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    good = x509.load_pem_x509_certificate(self_signed(key).certificate_pem.encode())
+    ours = good.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    huge = 2**9_941 - 1
+    parameters = der(0x30, *map(der_integer, (huge, 2, 2**2_203 - 1)[: 2 if kind.endswith("0301") else 3]))
+    theirs = der(0x30, der(0x30, bytes.fromhex(kind), parameters), der(3, b"\0" + der_integer(huge // 3)))
+    signed = der(0x30, without_head(good.tbs_certificate_bytes).replace(ours, theirs))
+    after = without_head(good.public_bytes(Encoding.DER))[len(good.tbs_certificate_bytes) :]
+    text = as_pem("CERTIFICATE", der(0x30, signed, after))
+    assert x509.load_pem_x509_certificate(text.encode()).subject == good.subject
+    began_s = time.perf_counter()
+    assert await refusal(endpoints, said(ca_pem=text)) == {("ca_pem",)}
+    made_up = ClientCertificate(text, key_pem(key))
+    assert await refusal(endpoints, said(client_certificate=made_up)) == {CERTIFICATE}
+    assert time.perf_counter() - began_s < 3
+
+
+def rsa_pem(*numbers: int) -> str:
+    """Numbers as an RSA key (RFC 8017, A.1.2): n, e, d, p, q, d mod p-1, d mod q-1, 1/q mod p."""
+
+    return as_pem("RSA PRIVATE KEY", der(0x30, *(der_integer(number) for number in (0, *numbers))))
+
+
+def as_pem(label: str, content: bytes) -> str:
+    return f"-----BEGIN {label}-----\n{base64.encodebytes(content).decode()}-----END {label}-----\n"
+
+
+def der(tag: int, *parts: bytes) -> bytes:
+    content = b"".join(parts)
+    size = len(content)
+    length = bytes([size]) if size < 128 else bytes([0x81, size]) if size < 256 else b"\x82" + size.to_bytes(2, "big")
+    return bytes([tag]) + length + content
+
+
+def without_head(content: bytes) -> bytes:
+    """What stands in a DER value behind its tag and length."""
+    return content[{0x81: 3, 0x82: 4}.get(content[1], 2) :]
+
+
+def der_integer(number: int) -> bytes:
+    return der(2, number.to_bytes(number.bit_length() // 8 + 1, "big"))
+
+
+def rsa_parts(p: int, q: int, e: int = 65_537) -> list[int]:
+    d = pow(e, -1, (p - 1) * (q - 1))
+    return [p * q, e, d, p, q, d % (p - 1), d % (q - 1), pow(q, -1, p)]
+
+
+async def test_keys_that_somebody_made_up(endpoints: Endpoints, authority: trustme.CA) -> None:
+    """Large primes that everybody knows: to test whether they are primes takes seconds, or minutes for larger ones."""
+    certificate = client_certificate(authority).certificate_pem
+    good = rsa.generate_private_key(65_537, 2_048).private_numbers()
+    parts = rsa_parts(good.p, good.q)
+    huge = 2**9_941 - 1
+    diffie_hellman = (
+        der(0x30, bytes.fromhex("06092a864886f70d010301"), der(0x30, der_integer(huge), der_integer(2))),
+        der(0x30, bytes.fromhex("06072a8648ce3e0201"), der(0x30, *map(der_integer, (huge, 2, 2**2_203 - 1)))),
+    )
+    odd = [
+        *(
+            as_pem("PRIVATE KEY", der(0x30, der_integer(0), algorithm, der(4, der_integer(huge // 2))))
+            for algorithm in diffie_hellman
+        ),
+        rsa_pem(*parts) * 2,
+        rsa_pem(*parts) + as_pem("DH PRIVATE KEY", b""),
+        rsa_pem(*rsa_parts(2**2_203 - 1, 2**2_281 - 1)),
+        rsa_pem(parts[0], 3, 3, huge, 2**2_203 - 1, 3, 3, 3),
+        rsa_pem(parts[0], *parts[1:3], parts[4] + 2, *parts[4:]),
+        *(rsa_pem(*parts[:place], parts[place] + 2, *parts[place + 1 :]) for place in range(2, len(parts))),
+        rsa_pem(parts[0], 65_537, parts[2], 1, parts[0], 0, 0, 1),
+        rsa_pem(parts[0], 65_537, parts[2], 0, 0, 0, 0, 0),
+    ]
+    began_s = time.perf_counter()
+    for text in odd:
+        assert await refusal(endpoints, said(client_certificate=ClientCertificate(certificate, text))) == {KEY}
+    assert time.perf_counter() - began_s < 3
+    with pytest.raises(InvalidError, match="does not belong to the first certificate"):  # but it is a good one
+        await endpoints.create(SCOPE, said(client_certificate=ClientCertificate(certificate, rsa_pem(*parts))))
 
 
 @pytest.mark.parametrize("traditional", [False, True])
