@@ -13,11 +13,11 @@ from integration.engine.rig import Rig
 from support.store import ORG
 
 
-async def put(rig: Rig, *, payload: str = '{"n":1}', app: str | None = None, **changes: object) -> None:
+async def put(rig: Rig, *, payload: str | bytes = '{"n":1}', app: str | None = None, **changes: object) -> None:
     """Write a row as an application does."""
     row = {"org_id": ORG, "app": app or rig.app.id, "event_type": "order.created", "payload": payload} | changes
     names = ", ".join(row)
-    values = [value.encode() if name == "payload" else value for name, value in row.items()]
+    values = [value.encode() if name == "payload" and isinstance(value, str) else value for name, value in row.items()]
     if rig.url.startswith("sqlite"):
         sql = f"INSERT INTO hookline_outbox ({names}) VALUES ({', '.join('?' * len(row))})"
         await asyncio.to_thread(rig.fetch_from_file, sql, values)
@@ -75,6 +75,9 @@ async def test_the_row_goes_in_the_very_transaction_that_keeps_the_message(rig):
         ({"event_type": "not an event type"}, "is not an event type"),
         ({"payload": "[1]"}, "not a JSON object"),
         ({"payload": "{"}, "not a JSON object"),
+        ({"payload": b'{"n":"\xff"}'}, "not a JSON object"),
+        ({"payload": '{"n":1e999}'}, "not a JSON object"),
+        ({"payload": f'{{"n":{"[" * 2_000}{"]" * 2_000}}}'}, "not a JSON object"),
     ],
 )
 async def test_a_row_that_cannot_be_sent_is_kept_with_the_reason_and_holds_up_nobody(rig, row, says):
