@@ -30,7 +30,9 @@ log = logging.getLogger("hookline.engine.relay")
 
 
 class Relay(Background):
-    """`refuse` says why a message (organization, event type, payload) may not be sent, by rules of its organization."""
+    """`refuse` says why a message (organization, event type, payload) may not be sent, by rules of its organization;
+    `payload_retention_s` for how long the payloads of an organization are kept (None: as long as their messages).
+    """
 
     name = "relay"
 
@@ -45,6 +47,7 @@ class Relay(Background):
         self._unwritable: dict[int, str] = {}
         self._more = False
         self.refuse: Callable[[str, str, bytes], Awaitable[str | None]] | None = None
+        self.payload_retention_s: Callable[[str], Awaitable[float | None]] | None = None
 
     async def work(self) -> float:
         if not self._ingest.accepting:
@@ -87,10 +90,12 @@ class Relay(Background):
         if reason_against is not None:
             await self._refuse(row.id, f"{reason_against}; correct it, then clear `refused_at_ms`")
             return
+        kept_s = None if self.payload_retention_s is None else await self.payload_retention_s(row.org_id)
         self._in_hand.add(row.id)
+        now_ms = self._clock.now_ms()
         keys: tuple[MessageKey, ...] = ()
         if row.event_id is not None:
-            expires_at_ms = self._clock.now_ms() + round(self._options.retention_s * 1000)
+            expires_at_ms = now_ms + round(self._options.retention_s * 1000)
             keys = (MessageKey(f"event:{row.event_id}", b"", expires_at_ms),)
         draft = Draft(
             org_id=row.org_id,
@@ -100,6 +105,7 @@ class Relay(Background):
             event_id=row.event_id,
             channels=row.channels,
             keys=keys,
+            payload_expires_at_ms=None if kept_s is None else now_ms + round(kept_s * 1000),
             outbox_id=row.id,
         )
         self._ingest.offer(draft, lambda answer: self._taken(row.id, answer))

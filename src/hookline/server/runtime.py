@@ -96,6 +96,7 @@ class Runtime:
         self.openai_endpoints = OpenAIEndpoints(self.endpoints, self.event_types, self.engine.trial, self.clock)
         self.key_sets = KeySets(self.engine.routing, self.clock)
         self.messages = Messages(self.store, self.engine.ingest, self.checks, self.clock, message_options(settings))
+        self.engine.relay.payload_retention_s = self.messages.payload_retention_s
         self.operations = Operations(self.store, self.clock)
         self.examples = Examples(self.event_types, self.endpoints, self.messages)
         self.attempts = Attempts(self.store, self.messages, self.clock)

@@ -132,7 +132,7 @@ class Messages:
         now_ms = self._clock.now_ms()
         retention_s = form.retention_s
         if retention_s is None:
-            retention_s = _sooner(checks.payload_retention_s, self._options.retention_s)
+            retention_s = self._payload_retention_s(checks)
         deliver_at_ms = None if form.deliver_at_ms is None else _read_delay(form.deliver_at_ms, now_ms)
         return Draft(
             scope.org_id,
@@ -162,6 +162,14 @@ class Messages:
         checks = await self._checks.get(scope.org_id)
         draft = self.draft(scope, form, checks=checks, request=request, idempotency_key=idempotency_key)
         return await self.settle(draft, await self._ingest.accept(draft))
+
+    async def payload_retention_s(self, org_id: str) -> float | None:
+        """How long the payload of a message is kept that does not say so itself; None: as long as the message.
+
+        Raises:
+            StoreUnavailableError: nobody can tell now.
+        """
+        return self._payload_retention_s(await self._checks.get(org_id))
 
     async def check(self, scope: OrgScope, form: MessageForm) -> None:
         """Raise what `create` would raise for the message itself: for whoever has something to do before."""
@@ -275,6 +283,13 @@ class Messages:
             results |= {name: wanted.get(name) in gone for name in chunk}
         return results
 
+    def _payload_retention_s(self, checks: Checks) -> float | None:
+        """What the organization wants, and what the operator wants of all: whatever is sooner."""
+        one_s, other_s = checks.payload_retention_s, self._options.retention_s
+        if one_s is None or other_s is None:
+            return other_s if one_s is None else one_s
+        return min(one_s, other_s)
+
     def _keys(
         self, scope: AppScope, event_id: str | None, idempotency_key: str | None, request: bytes, now_ms: int
     ) -> tuple[MessageKey, ...]:
@@ -300,13 +315,6 @@ def _batched(names: Iterable[str], size: int) -> Iterator[list[str]]:
     rest = iter(names)
     while chunk := list(islice(rest, size)):
         yield chunk
-
-
-def _sooner(one_s: float | None, other_s: float | None) -> float | None:
-    """What the organization wants, and what the operator wants of all."""
-    if one_s is None or other_s is None:
-        return other_s if one_s is None else one_s
-    return min(one_s, other_s)
 
 
 def _read_delay(deliver_at_ms: int, now_ms: int) -> int | None:

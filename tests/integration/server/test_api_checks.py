@@ -134,7 +134,11 @@ async def put_into_outbox(url: str, rows: list[tuple[str, str, str, bytes]]) -> 
 
 
 async def refused_rows(url: str, org_id: str) -> list[tuple[str, str]]:
-    sql = "SELECT event_type, error FROM hookline_outbox WHERE org_id = {} AND refused_at_ms IS NOT NULL ORDER BY id"
+    where = "org_id = {} AND refused_at_ms IS NOT NULL ORDER BY id"
+    return await fetch(url, f"SELECT event_type, error FROM hookline_outbox WHERE {where}", org_id)
+
+
+async def fetch(url: str, sql: str, org_id: str) -> list[Any]:
     if url.startswith("sqlite"):
         connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, timeout=PATIENCE_S)
         rows = connection.execute(sql.format("?"), (org_id,)).fetchall()
@@ -161,6 +165,19 @@ async def test_the_outbox_obeys_the_same_checks(tenant: Tenant, app_id: str) -> 
     while not (messages := tenant.http.get(f"/app/{app_id}/msg").json()["data"]):
         assert time.monotonic() < until
     assert [message["payload"] for message in messages] == [{"id": 2}]
+
+
+async def test_payloads_from_the_outbox_are_kept_no_longer_than_others(tenant: Tenant, app_id: str) -> None:
+    url = tenant.server.runtime.settings.database_url.get_secret_value()
+    assert tenant.http.patch("/settings", json={"payloadRetentionDays": 3}).status_code == 200
+    tenant.http.post(f"/app/{app_id}/msg", json={"eventType": "by.request", "payload": {}})
+    await put_into_outbox(url, [(tenant.org_id, app_id, "by.outbox", b"{}")])
+    until = time.monotonic() + PATIENCE_S
+    while len(tenant.http.get(f"/app/{app_id}/msg").json()["data"]) < 2:
+        assert time.monotonic() < until
+    sql = "SELECT event_type, payload_expires_at_ms - created_at_ms FROM hookline_messages WHERE org_id = {}"
+    kept = dict(await fetch(url, sql, tenant.org_id))
+    assert kept == {name: pytest.approx(3 * 86_400_000, abs=60_000) for name in ("by.request", "by.outbox")}
 
 
 @pytest.fixture
