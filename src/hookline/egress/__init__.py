@@ -9,7 +9,7 @@ if isinstance(outcome, Failure):
 from hookline.egress.access_tokens import AccessToken, AccessTokens
 from hookline.egress.client import HttpTransport
 from hookline.egress.guard import Guard, Verdict, guard_for
-from hookline.egress.headers import HeaderRefused, check_custom_headers
+from hookline.egress.headers import MAX_CUSTOM_HEADERS, HeaderRefused, check_custom_headers, is_header_name
 from hookline.egress.memory import MemoryTransport
 from hookline.egress.policy import EgressPolicy, EgressSettingsError, Limits, Proxy, parse_networks
 from hookline.egress.reasons import SENTENCES, Reason
@@ -19,6 +19,7 @@ from hookline.egress.transport import Failure, Handle, Outcome, Request, Respons
 from hookline.egress.url import Target, UrlRefused, parse_url
 
 __all__ = [
+    "MAX_CUSTOM_HEADERS",
     "SENTENCES",
     "AccessToken",
     "AccessTokens",
@@ -50,6 +51,7 @@ __all__ = [
     "check_client_certificate",
     "check_custom_headers",
     "guard_for",
+    "is_header_name",
     "parse_networks",
     "parse_url",
 ]

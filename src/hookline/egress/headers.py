@@ -75,6 +75,11 @@ _VALUE_SENTENCE: Final = (
 )
 
 
+def is_header_name(name: str) -> bool:
+    """Whether a header can have this name at all."""
+    return _TOKEN.fullmatch(name) is not None
+
+
 def check_custom_headers(headers: Iterable[tuple[str, str]]) -> None:
     """Judge the headers that a customer wants on every delivery, when they are configured.
 

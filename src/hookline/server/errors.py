@@ -26,6 +26,10 @@ from hookline.server import faults
 from hookline.server.faults import INTERNAL, Fault
 from hookline.services import Problem
 
+# What somebody made up comes back in an answer, but not at any length.
+MAX_NAME_LENGTH: Final = 256
+MAX_SENTENCE_LENGTH: Final = 1_000
+
 
 class ErrorAnswer(msgspec.Struct, frozen=True):
     """What a client gets instead of what it asked for."""
@@ -63,14 +67,15 @@ def write_fault(fault: Fault) -> ErrorAnswer:
         body = {"code": fault.code, "detail": detail, **fault.members}
         return ErrorAnswer(fault.status, orjson.dumps(body), fault.headers)
     detail = [
-        {"loc": _location(problem), "msg": safe_text(problem.message), "type": problem.kind}
+        {"loc": _location(problem), "msg": safe_text(problem.message[:MAX_SENTENCE_LENGTH]), "type": problem.kind}
         for problem in fault.problems
     ]
     return ErrorAnswer(fault.status, orjson.dumps({"detail": detail}), fault.headers)
 
 
 def _location(problem: Problem) -> list[str | int]:
-    return [problem.place, *(safe_text(part) if isinstance(part, str) else part for part in on_the_wire(problem))]
+    path = on_the_wire(problem)
+    return [problem.place, *(safe_text(part[:MAX_NAME_LENGTH]) if isinstance(part, str) else part for part in path)]
 
 
 def write_error(status: int, code: str, detail: str) -> ErrorAnswer:

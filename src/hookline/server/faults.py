@@ -63,7 +63,7 @@ def explain(error: HooklineError) -> Fault:
     text, code = error.message, error.code
     match error:
         case InvalidError():
-            return Fault(422, code, text, problems=error.problems)
+            return Fault(422, code, text, problems=error.problems[:MOST_PROBLEMS])
         case AuthenticationError():
             return Fault(401, code, text, {"www-authenticate": "Bearer"})
         case ForbiddenError():

@@ -12,7 +12,7 @@ from hookline.services.capabilities import Capability
 from hookline.services.checks import NO_CHECKS, Checks, ChecksCache
 from hookline.services.directory import Directory
 from hookline.services.endpoint_auth import AuthForm, type_of
-from hookline.services.endpoint_form import EndpointForm, PolicyForm
+from hookline.services.endpoint_form import EndpointForm, PolicyForm, check_header_names
 from hookline.services.endpoints import SENSITIVE_HEADERS, Endpoints
 from hookline.services.errors import (
     AuthenticationError,
@@ -100,6 +100,7 @@ __all__ = [
     "Sessions",
     "TokenSecretError",
     "Tokens",
+    "check_header_names",
     "check_operational_types",
     "public_form",
     "type_of",

@@ -6,7 +6,7 @@ so that every way in passes the same checks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -20,7 +20,15 @@ from hookline.dialects import (
     get_dialect,
     prepare_endpoint,
 )
-from hookline.egress import EgressPolicy, HeaderRefused, UrlRefused, check_custom_headers, parse_url
+from hookline.egress import (
+    MAX_CUSTOM_HEADERS,
+    EgressPolicy,
+    HeaderRefused,
+    UrlRefused,
+    check_custom_headers,
+    is_header_name,
+    parse_url,
+)
 from hookline.model import (
     NO_EXTRAS,
     ClientCertificate,
@@ -202,6 +210,17 @@ def check_headers(headers: Mapping[str, str]) -> None:
         check_custom_headers(headers.items())
     except HeaderRefused as error:
         raise InvalidError([Problem(("headers",), error.message, error.code)]) from error
+
+
+def check_header_names(names: Sequence[str], field: str) -> None:
+    """Raises InvalidError when there are more names than an endpoint can have headers, or one that none can have."""
+    findings = Findings()
+    if len(names) > MAX_CUSTOM_HEADERS:
+        findings.add(field, f"At most {MAX_CUSTOM_HEADERS} names: an endpoint has no more headers.", "too_long")
+    for index, name in enumerate(names[:MAX_CUSTOM_HEADERS]):
+        if not is_header_name(name):
+            findings.add((field, index), "This is no name of a header.", "string_pattern")
+    findings.finish()
 
 
 def check_prepared(endpoint: Endpoint) -> None:

@@ -33,6 +33,7 @@ from hookline.services import (
     ExampleForm,
     NotFoundError,
     Principal,
+    check_header_names,
     public_form,
     verifying_key,
 )
@@ -196,6 +197,7 @@ async def update_headers(runtime: RuntimeDep, scope: Scope, endpoint_id: str, bo
 )
 async def patch_headers(runtime: RuntimeDep, scope: Scope, endpoint_id: str, body: HeadersPatch) -> None:
     """Add or replace headers; null, or a name in `deleteHeaders`, removes one. Names match in any case."""
+    check_header_names(body.delete_headers or (), "delete_headers")
     mentioned = {name.lower() for name in (*body.headers, *(body.delete_headers or ()))}
     stated = {name: value for name, value in body.headers.items() if value is not None}
 

@@ -137,8 +137,14 @@ def _may_repeat(body: bytes) -> bool:
 
 def _rarely_repeats(content: _Body, body: bytes) -> bool:
     """The same for members that most messages do without: nothing is searched for where they are absent."""
-    return (content.tags is not None and body.count(b'"tags"') > 1) or (
-        content.deliver_at is not None and body.count(b'"deliverAt"') > 1
+    return (
+        (content.tags is not None and body.count(b'"tags"') > 1)
+        or (content.deliver_at is not None and body.count(b'"deliverAt"') > 1)
+        or (content.payload_retention_period is not None and body.count(b'"payloadRetentionPeriod"') > 1)
+        or (content.payload_retention_hours is not None and body.count(b'"payloadRetentionHours"') > 1)
+        or (bool(content.data) and body.count(b'"data"') > 1)
+        or (content.application is not None and body.count(b'"application"') > 1)
+        or (content.transformations_params is not None and body.count(b'"transformationsParams"') > 1)
     )
 
 
