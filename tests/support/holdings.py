@@ -122,7 +122,7 @@ class Holding:
         if not isinstance(body, dict):
             return body
         body = {member: value for member, value in body.items() if member not in {"uid", "eventId"}}
-        replaced: dict[str, Any] = {"eventType": f"{self.mark}.happened", "appIds": [self.app_id]}
+        replaced: dict[str, Any] = {"eventType": f"{self.mark}.happened", "appIds": [self.app_id], "notify": []}
         if operation.id == "v1.event-type.create":
             replaced["name"] = f"{self.mark}.{new_id('x')}"
         return {member: replaced.get(member, value) for member, value in body.items()}

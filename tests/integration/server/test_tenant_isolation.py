@@ -86,9 +86,7 @@ def ask(
     client = world.client(kind, grant)
     answers = []
     for names in (values, twins):
-        body = operation.body
-        if isinstance(body, dict):
-            body = {member: value for member, value in body.items() if member not in {"uid", "eventId"}}
+        body = world.holdings[OWN].fitting(operation)
         answer = client.request(operation.method, operation.path.format(**names), json=body)
         text = answer.text
         for value in names.values():

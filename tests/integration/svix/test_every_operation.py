@@ -20,6 +20,7 @@ OPERATIONS = describe_operations()
 # What ends, empties or changes something for all is done to what is made for it; the rest to what is shared.
 ENDS = frozenset(
     {
+        "v1.alert-rule.delete",
         "v1.application.delete",
         "v1.endpoint.delete",
         "v1.event-type.delete",
