@@ -313,8 +313,12 @@ def test_a_token_without_claims_may_do_what_it_always_might(tenant: Tenant, app_
     assert client.get(f"/app/{app_id}/endpoint/{made.json()['id']}/secret").status_code == 200
 
 
-def test_headers_are_shown_to_those_who_may_see_secrets(tenant: Tenant, app_id: str) -> None:
-    body = {"url": "http://127.0.0.1:59999/x", "headers": {"X-Team": "billing", "Authorization": "Bearer s3cret"}}
+def test_headers_and_auth_are_shown_to_those_who_may_see_secrets(tenant: Tenant, app_id: str) -> None:
+    body = {
+        "url": "http://127.0.0.1:59999/x",
+        "headers": {"X-Team": "billing", "X-Api-Key": "s3cret"},
+        "auth": {"type": "basic", "username": "visitor", "password": "s3cret"},
+    }
     endpoint_id = tenant.http.post(f"/app/{app_id}/endpoint", json=body).json()["id"]
     path = f"/app/{app_id}/endpoint/{endpoint_id}"
     for capabilities, shown in (
@@ -326,10 +330,12 @@ def test_headers_are_shown_to_those_who_may_see_secrets(tenant: Tenant, app_id: 
         client = tenant.http_with(ask_for(tenant, app_id, capabilities=capabilities).json()["token"])
         answer = client.get(f"{path}/headers").json()
         assert answer["headers"] == shown
-        assert {*answer["headers"], *answer["sensitive"]} == {"X-Team", "Authorization"}
+        assert {*answer["headers"], *answer["sensitive"]} == {"X-Team", "X-Api-Key"}
         for text in (client.get(path).text, client.get(f"/app/{app_id}/endpoint").text):
             assert "s3cret" not in text
             assert "billing" not in text
+            assert ("visitor" in text) is bool(shown)
+            assert '"type":"basic"' in text
 
 
 def test_a_read_only_token_changes_nothing(tenant: Tenant, app_id: str) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from fastapi import APIRouter, Query, Response, status
 
 from hookline.model import Attempt, AttemptStatus, ids
-from hookline.server.routing import BEARER, AuthenticatedRoute, RuntimeDep, Scope
+from hookline.server.routing import BEARER, AuthenticatedRoute, Caller, RuntimeDep, Scope
 from hookline.server.runtime import Runtime
 from hookline.server.surfaces.svix.messages import JSON, WithContent
 from hookline.server.surfaces.svix.moments import read_moment
@@ -40,6 +40,7 @@ from hookline.server.surfaces.svix.shapes import (
     ListOut,
     MessageEndpointOut,
 )
+from hookline.services import Capability
 from hookline.store import AppScope, MessageFilter, Page, Slice
 
 router = APIRouter(
@@ -195,6 +196,7 @@ async def get_attempt_stats(
 )
 async def list_destinations(
     runtime: RuntimeDep,
+    caller: Caller,
     scope: Scope,
     msg_id: str,
     limit: Limit = DEFAULT_LIMIT,
@@ -213,7 +215,7 @@ async def list_destinations(
     for view in chosen:
         endpoint = await runtime.endpoints.find(scope, view.endpoint_id)
         if endpoint is not None:
-            data.append(render_delivery(endpoint, view))
+            data.append(render_delivery(endpoint, view, credentials=caller.may(Capability.VIEW_ENDPOINT_SECRET)))
     return ListOut(
         data=data,
         iterator=chosen[-1].endpoint_id if chosen else None,

@@ -1,4 +1,6 @@
-"""The JSON of an endpoint's `auth` and client certificate. Secrets come in and never go out."""
+"""The JSON of an endpoint's `auth` and client certificate. Secrets come in and never go out; what stands beside them is
+null for callers who may see no secret.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,7 @@ class AuthIn(Shape):
 
 class BasicAuthOut(Shape):
     type: Literal["basic"]
-    username: str
+    username: str | None
 
 
 class BearerAuthOut(Shape):
@@ -50,8 +52,8 @@ class ApiKeyAuthOut(Shape):
 
 class OAuth2AuthOut(Shape):
     type: Literal["oauth2"]
-    token_url: str
-    client_id: str
+    token_url: str | None
+    client_id: str | None
     scope: str | None
     in_body: bool
     parameters: dict[str, str]
@@ -99,6 +101,17 @@ def render_auth(auth: EndpointAuth | None) -> BasicAuthOut | BearerAuthOut | Api
                 in_body=auth.in_body,
                 parameters=dict(auth.parameters),
             )
+
+
+def hide_auth(shown: AuthOut | None) -> AuthOut | None:
+    """The same without what belongs to a credential: of its kind, and of the header's name, nobody can make use."""
+    match shown:
+        case BasicAuthOut():
+            return shown.model_copy(update={"username": None})
+        case OAuth2AuthOut():
+            return shown.model_copy(update={"token_url": None, "client_id": None, "scope": None, "parameters": {}})
+        case _:
+            return shown
 
 
 def render_certificate(certificate: ClientCertificate | None) -> ClientCertificateOut | None:

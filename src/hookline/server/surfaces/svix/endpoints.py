@@ -45,11 +45,15 @@ router = APIRouter(
 )
 
 
-async def show_endpoints(runtime: Runtime, scope: AppScope, endpoints: Sequence[Endpoint]) -> list[EndpointOut]:
+async def show_endpoints(
+    runtime: Runtime, scope: AppScope, endpoints: Sequence[Endpoint], *, credentials: bool = True
+) -> list[EndpointOut]:
     """Endpoints with their health, which takes one look for all of them."""
     health = await runtime.endpoints.health(scope, [endpoint.id for endpoint in endpoints])
     return [
-        render_endpoint(endpoint).model_copy(update={"health": render_health(endpoint, health.get(endpoint.id))})
+        render_endpoint(endpoint, credentials=credentials).model_copy(
+            update={"health": render_health(endpoint, health.get(endpoint.id))}
+        )
         for endpoint in endpoints
     ]
 
@@ -62,6 +66,7 @@ async def _show(runtime: Runtime, scope: AppScope, endpoint: Endpoint) -> Endpoi
 @router.get("", operation_id="v1.endpoint.list")
 async def list_endpoints(
     runtime: RuntimeDep,
+    caller: Caller,
     scope: Scope,
     limit: Limit = DEFAULT_LIMIT,
     iterator: Iterator = None,
@@ -70,7 +75,7 @@ async def list_endpoints(
     page = read_page(ids.ENDPOINT, limit, iterator, ascending=order == "ascending")
     rows = await runtime.endpoints.list_page(scope, page)
     following, previous = iterators([row.id for row in rows.rows], rows, page)
-    data = await show_endpoints(runtime, scope, rows.rows)
+    data = await show_endpoints(runtime, scope, rows.rows, credentials=caller.may(Capability.VIEW_ENDPOINT_SECRET))
     return ListOut(data=data, iterator=following, prev_iterator=previous, done=rows.done)
 
 
@@ -90,8 +95,11 @@ async def _create(
 
 
 @router.get("/{endpoint_id}", operation_id="v1.endpoint.get")
-async def get_endpoint(runtime: RuntimeDep, scope: Scope, endpoint_id: str) -> EndpointOut:
-    return await _show(runtime, scope, await runtime.endpoints.get(scope, endpoint_id))
+async def get_endpoint(runtime: RuntimeDep, caller: Caller, scope: Scope, endpoint_id: str) -> EndpointOut:
+    endpoint = await runtime.endpoints.get(scope, endpoint_id)
+    credentials = caller.may(Capability.VIEW_ENDPOINT_SECRET)
+    [shown] = await show_endpoints(runtime, scope, [endpoint], credentials=credentials)
+    return shown
 
 
 @router.put(

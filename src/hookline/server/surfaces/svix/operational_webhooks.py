@@ -55,7 +55,7 @@ async def list_endpoints(
     scope = await runtime.operations.find_scope(caller)
     if scope is None:
         return ListOut(data=[], iterator=None, done=True)
-    return await endpoints.list_endpoints(runtime, scope, limit, iterator, order)
+    return await endpoints.list_endpoints(runtime, caller, scope, limit, iterator, order)
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, operation_id="v1.operational-webhook.endpoint.create")
@@ -80,8 +80,8 @@ def _checked(form: EndpointForm) -> EndpointForm:
 
 
 @router.get("/{endpoint_id}", operation_id="v1.operational-webhook.endpoint.get")
-async def get_endpoint(runtime: RuntimeDep, scope: Scope, endpoint_id: str) -> EndpointOut:
-    return await endpoints.get_endpoint(runtime, scope, endpoint_id)
+async def get_endpoint(runtime: RuntimeDep, caller: Organization, scope: Scope, endpoint_id: str) -> EndpointOut:
+    return await endpoints.get_endpoint(runtime, caller, scope, endpoint_id)
 
 
 @router.put(

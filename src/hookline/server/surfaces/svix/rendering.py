@@ -25,7 +25,7 @@ from hookline.model import (
     Message,
 )
 from hookline.model.health import EndpointHealth, state_of
-from hookline.server.surfaces.svix.auth_shapes import render_auth, render_certificate
+from hookline.server.surfaces.svix.auth_shapes import hide_auth, render_auth, render_certificate
 from hookline.server.surfaces.svix.shapes import (
     ApplicationOut,
     EndpointHealthOut,
@@ -75,8 +75,10 @@ def render_health(endpoint: Endpoint, health: EndpointHealth | None) -> Endpoint
     )
 
 
-def render_endpoint(endpoint: Endpoint) -> EndpointOut:
+def render_endpoint(endpoint: Endpoint, *, credentials: bool = True) -> EndpointOut:
+    """An endpoint; without `credentials`, also without what stands beside the secrets of its `auth`."""
     event_types = None if endpoint.event_types is None else list(endpoint.event_types)
+    auth = render_auth(endpoint.extras.auth)
     return EndpointOut(
         id=endpoint.id,
         uid=endpoint.uid,
@@ -100,7 +102,7 @@ def render_endpoint(endpoint: Endpoint) -> EndpointOut:
         status_reason=endpoint.status_reason,
         filter=None if endpoint.extras.filter is None else dict(endpoint.extras.filter),
         ordered_by=endpoint.extras.order_key,
-        auth=render_auth(endpoint.extras.auth),
+        auth=auth if credentials else hide_auth(auth),
         client_certificate=render_certificate(endpoint.extras.client_certificate),
         ca_pem=endpoint.extras.ca_pem,
         transform=endpoint.extras.transform,
@@ -130,12 +132,12 @@ def _render_policy(endpoint: Endpoint) -> PolicyShape | None:
     return PolicyShape(**{**members, "schedule_s": list(endpoint.policy.schedule_s)})
 
 
-def render_delivery(endpoint: Endpoint, delivery: DeliveryView) -> MessageEndpointOut:
+def render_delivery(endpoint: Endpoint, delivery: DeliveryView, *, credentials: bool) -> MessageEndpointOut:
     status = SVIX_STATUS[delivery.state]
     upcoming = delivery.next_attempt_at_ms
     return MessageEndpointOut(
         **{
-            **render_endpoint(endpoint).model_dump(),
+            **render_endpoint(endpoint, credentials=credentials).model_dump(),
             "status": status,
             "status_text": SVIX_STATUS_TEXT[status],
             "next_attempt": None if upcoming is None else format_time(upcoming),
