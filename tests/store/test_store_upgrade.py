@@ -94,6 +94,39 @@ async def test_what_the_first_schema_held_goes_on(
     await store.close()
 
 
+WAITING_FOR_LOCKS = (
+    "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+    " WHERE NOT l.granted AND d.datname = current_database()"
+)
+
+
+async def test_a_schema_change_waits_for_commits_under_way_and_not_the_other_way_round(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nodes of the version before go on meanwhile: neither may be in the way of the other for good."""
+    name = postgres_server.create_database()
+    store = PostgresStore(postgres_server.dsn(name), key_ring=KEY_RING)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(setup, "list_migrations", lambda kind: migrations.list_migrations(kind)[:1])
+        await store.migrate()
+    node, watcher = [await asyncpg.connect(postgres_server.dsn(name)) for _ in range(2)]
+    commit = node.transaction()
+    await commit.start()
+    await node.fetch("SELECT routing_version FROM hookline_applications")
+    migrating = asyncio.create_task(store.migrate())
+    async with asyncio.timeout(10):
+        while not await watcher.fetchval(WAITING_FOR_LOCKS):
+            await asyncio.sleep(0.01)
+        for table, row in OLD_ROWS[2:]:
+            await node.execute(write_insert("postgres", table, row))
+        await commit.commit()
+        assert len(await migrating) == len(migrations.list_migrations("postgres")) - 1
+    for connection in (node, watcher):
+        await connection.close()
+    await store.close()
+    postgres_server.drop_database(name)
+
+
 async def test_a_schema_change_may_take_longer_than_any_other_statement(postgres_server: PostgresServer) -> None:
     name = postgres_server.create_database()
     other = await asyncpg.connect(postgres_server.dsn(name))

@@ -7,6 +7,7 @@ from typing import Final
 from hookline.store.errors import KeyCheckError
 from hookline.store.migrations import Applied, find_missing, list_migrations, require_current
 from hookline.store.postgres.connections import Connection, Pool
+from hookline.store.postgres.failures import retry_contention
 from hookline.store.queries import load_queries
 from hookline.store.sealing import CHECK_NAME, KeyRing
 
@@ -20,15 +21,25 @@ _SQL = load_queries(DATABASE, "schema")
 async def migrate(pool: Pool, now_ms: int) -> list[str]:
     """Apply what is missing, in one transaction; the names of what was applied. Many nodes may do this at once.
 
+    Nodes that run meanwhile wait. What they use is locked before anything is changed: a node that gets in between would
+    wait for us while we wait for it, and hours of work would be undone. Here nothing is lost by beginning again.
+
     Raises:
         MigrationError: see `find_missing`.
     """
+    return await retry_contention(lambda: _migrate_once(pool, now_ms))
+
+
+async def _migrate_once(pool: Pool, now_ms: int) -> list[str]:
     async with pool.transaction() as connection:
         await connection.execute("SET LOCAL lock_timeout = 0")  # another node's migration is worth waiting for
         await connection.execute("SET LOCAL statement_timeout = 0")
         await connection.execute("SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK, timeout=LONGEST_S)
         await connection.execute(_SQL["create_migrations"])
-        missing = find_missing(list_migrations(DATABASE), await _list_applied(connection))
+        applied = await _list_applied(connection)
+        missing = find_missing(list_migrations(DATABASE), applied)
+        if applied and missing:
+            await connection.execute(_SQL["lock_tables"], timeout=LONGEST_S)
         for migration in missing:
             await connection.execute(migration.sql, timeout=LONGEST_S)
             row = (migration.version, migration.name, migration.checksum, now_ms)

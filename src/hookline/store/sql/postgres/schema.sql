@@ -11,6 +11,11 @@ CREATE TABLE IF NOT EXISTS hookline_migrations (
 -- name: has_migrations
 SELECT to_regclass('hookline_migrations') IS NOT NULL;
 
+-- name: lock_tables
+-- All that schema changes have touched so far and nodes use at the same time, in the order in which a commit comes to them.
+LOCK TABLE hookline_applications, hookline_messages, hookline_attempts, hookline_endpoints, hookline_pending
+IN ACCESS EXCLUSIVE MODE;
+
 -- name: list_applied
 SELECT version, name, checksum FROM hookline_migrations ORDER BY version;
 
