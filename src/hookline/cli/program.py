@@ -8,6 +8,7 @@ import typer
 
 from hookline.cli import (
     alert,
+    catalog,
     config,
     import_svix,
     key,
@@ -40,6 +41,7 @@ app.add_typer(task.app, name="task")
 app.add_typer(import_svix.app, name="import")
 app.add_typer(config.app, name="config")
 app.add_typer(alert.app, name="alert")
+app.add_typer(catalog.app, name="catalog")
 app.add_typer(secret.app, name="secret")
 app.command("openapi")(openapi.print_openapi)
 app.command("version")(version.show_version)

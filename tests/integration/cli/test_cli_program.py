@@ -20,6 +20,8 @@ COMMANDS = [
     "verify",
     "task",
     "import",
+    "catalog",
+    "alert",
     "config",
     "secret",
     "openapi",
@@ -37,7 +39,17 @@ def test_help_lists_every_command(hookline):
 
 @pytest.mark.parametrize(
     "command",
-    [*COMMANDS, "import svix", "key create", "key rotate", "config show", "secret generate", "task list", "task show"],
+    [
+        *COMMANDS,
+        "import svix",
+        "key create",
+        "key rotate",
+        "config show",
+        "catalog install",
+        "secret generate",
+        "task list",
+        "task show",
+    ],
 )
 def test_every_command_has_help(hookline, command):
     done = hookline(*command.split(), "--help")
@@ -45,7 +57,7 @@ def test_every_command_has_help(hookline, command):
     assert done.stdout.startswith(f"Usage: hookline {command}")
 
 
-@pytest.mark.parametrize("command", ["", "import", "key", "task", "config", "secret"])
+@pytest.mark.parametrize("command", ["", "import", "catalog", "key", "task", "config", "secret"])
 def test_no_arguments_show_the_help(hookline, command):
     done = hookline(*command.split())
     assert done.returncode == 2
