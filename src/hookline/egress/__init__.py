@@ -8,6 +8,7 @@ if isinstance(outcome, Failure):
 
 from hookline.egress.access_tokens import AccessToken, AccessTokens
 from hookline.egress.client import HttpTransport
+from hookline.egress.fetch import Fetched, Fetcher, FetchError
 from hookline.egress.guard import Guard, Verdict, guard_for
 from hookline.egress.headers import MAX_CUSTOM_HEADERS, HeaderRefused, check_custom_headers, is_header_name
 from hookline.egress.memory import MemoryTransport
@@ -26,6 +27,9 @@ __all__ = [
     "EgressPolicy",
     "EgressSettingsError",
     "Failure",
+    "FetchError",
+    "Fetched",
+    "Fetcher",
     "Guard",
     "Handle",
     "HeaderRefused",
