@@ -46,6 +46,7 @@ from hookline.store.changes import (
     Want,
 )
 from hookline.store.credentials import Credentials
+from hookline.store.jobs import JobStore
 from hookline.store.scope import AppScope, OrgScope
 from hookline.store.tasks import TaskStore
 
@@ -530,7 +531,7 @@ class EngineStore(Protocol):
         ...
 
 
-class Store(Management, Catalog, Credentials, Answers, AlertStore, EngineStore, TaskStore, Protocol):
+class Store(Management, Catalog, Credentials, Answers, AlertStore, EngineStore, TaskStore, JobStore, Protocol):
     """A database. `open` connects (and, on SQLite, takes the engine lock if asked); `migrate` brings the schema up."""
 
     #: how many `commit` calls may usefully run at once
@@ -550,8 +551,9 @@ class Store(Management, Catalog, Credentials, Answers, AlertStore, EngineStore, 
 
     def subscribe(self, listener: Callable[[str, str], None]) -> None:
         """Be told of wake-ups from any node: `("routing", app_id)`, `("lane", endpoint_id)`, `("outbox", "")`,
-        `("catalog", org_id)`, `("task", task_id)`, `("expunged", app_id)` when payloads of it were emptied that may be
-        in memory, and `("resync", "")` after notifications may have been missed. Called on the event loop; hints only.
+        `("catalog", org_id)`, `("task", task_id)`, `("job", job_id)`, `("expunged", app_id)` when payloads of it were
+        emptied that may be in memory, and `("resync", "")` after notifications may have been missed. Called on the
+        event loop; hints only.
         """
         ...
 

@@ -34,7 +34,7 @@ class Erasing(PostgresBase):
 
     async def _erase_once(self, now_ms: int, limit: int) -> PruneReport:
         gone: dict[str, int] = {}
-        for name in ("pending", "sequences", "messages", "keys", "attempts"):
+        for name in ("pending", "sequences", "messages", "keys", "attempts", "jobs"):
             gone[name] = len(await self._upkeep.fetch(_SQL[f"erase_{name}"], limit))
         async with self._upkeep.transaction() as connection:
             before_ms = now_ms - ERASURE_GRACE_MS
@@ -54,5 +54,5 @@ class Erasing(PostgresBase):
 
 async def begin_erasure(connection: Connection, scope: AppScope) -> None:
     """What goes with the deletion itself. The application still has its uid."""
-    for name in ("delete_outbox", "delete_api_keys", "delete_alert_rules"):
+    for name in ("delete_open_jobs", "delete_outbox", "delete_api_keys", "delete_alert_rules"):
         await connection.execute(_SQL[name], scope.org_id, scope.app_id)

@@ -23,6 +23,7 @@ from hookline.store.postgres.counting import Counting
 from hookline.store.postgres.erasing import Erasing
 from hookline.store.postgres.expunging import Expunging
 from hookline.store.postgres.health import Health
+from hookline.store.postgres.jobs import Jobs
 from hookline.store.postgres.listening import Listening
 from hookline.store.postgres.listing import Listing
 from hookline.store.postgres.management import Management
@@ -46,6 +47,7 @@ class PostgresStore(
     Tokens,
     Answers,
     Tasks,
+    Jobs,
     Reading,
     Listing,
     Counting,

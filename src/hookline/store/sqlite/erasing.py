@@ -20,7 +20,7 @@ _LAST = ("delete_lanes", "delete_health", "delete_endpoints", "delete_fanouts", 
 def begin(connection: sqlite3.Connection, scope: AppScope) -> None:
     """What goes with the deletion itself. The application still has its uid."""
     values = {"org_id": scope.org_id, "app_id": scope.app_id}
-    for name in ("delete_outbox", "delete_api_keys", "delete_alert_rules"):
+    for name in ("delete_open_jobs", "delete_outbox", "delete_api_keys", "delete_alert_rules"):
         connection.execute(_SQL[name], values)
 
 
@@ -28,7 +28,7 @@ def erase(connection: sqlite3.Connection, now_ms: int, limit: int) -> PruneRepor
     """One round."""
     gone = {
         name: connection.execute(_SQL[f"erase_{name}"], {"limit": limit}).rowcount
-        for name in ("pending", "messages", "keys", "attempts")
+        for name in ("pending", "messages", "keys", "attempts", "jobs")
     }
     values = {"before_ms": now_ms - ERASURE_GRACE_MS, "limit": limit}
     empty = connection.execute(_SQL["list_empty_applications"], values).fetchall()

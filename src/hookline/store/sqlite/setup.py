@@ -11,7 +11,7 @@ from hookline.store.errors import KeyCheckError
 from hookline.store.migrations import Applied, find_missing, list_migrations, require_current
 from hookline.store.queries import load_queries
 from hookline.store.sealing import CHECK_NAME, KeyRing
-from hookline.store.sqlite import tasks
+from hookline.store.sqlite import jobs, tasks
 from hookline.store.sqlite.connection import translate
 from hookline.store.sqlite.keyfile import load_key_ring, load_or_create_key_ring
 
@@ -59,6 +59,7 @@ def end_leases(connection: sqlite3.Connection) -> None:
     with _transaction(connection):
         connection.execute(_SQL["end_leases"])
         tasks.end_leases(connection)
+        jobs.end_leases(connection)
 
 
 def unlock(connection: sqlite3.Connection, given: KeyRing | None, key_path: Path | None) -> tuple[KeyRing, bool]:

@@ -84,6 +84,7 @@ from hookline.store.sqlite import (
 from hookline.store.sqlite.alerts import SqliteAlertStore
 from hookline.store.sqlite.checkpoints import Checkpointer
 from hookline.store.sqlite.connection import MEMORY, connect
+from hookline.store.sqlite.job_store import SqliteJobStore
 from hookline.store.sqlite.lock import EngineLock
 from hookline.store.sqlite.readers import Readers
 from hookline.store.sqlite.task_store import SqliteTaskStore
@@ -94,7 +95,7 @@ T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
 
-class SqliteStore(SqliteTaskStore, SqliteAlertStore):
+class SqliteStore(SqliteTaskStore, SqliteJobStore, SqliteAlertStore):
     """See the module. `created_key_file` names the key file that `open` has made, if it did: say so to the operator."""
 
     committers = 1

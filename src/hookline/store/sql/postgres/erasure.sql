@@ -11,6 +11,19 @@ DELETE FROM hookline_api_keys WHERE org_id = $1 AND app_id = $2;
 -- name: delete_alert_rules
 DELETE FROM hookline_alert_rules WHERE org_id = $1 AND app_id = $2;
 
+-- Those that are open: whoever works on one finds out.
+-- name: delete_open_jobs
+DELETE FROM hookline_jobs WHERE org_id = $1 AND app_id = $2 AND ended_at_ms IS NULL;
+
+-- name: erase_jobs
+DELETE FROM hookline_jobs r
+USING (
+    SELECT j.id FROM hookline_applications a JOIN hookline_jobs j ON j.app_id = a.id
+    WHERE a.deleted_at_ms IS NOT NULL LIMIT $1
+) AS old
+WHERE r.id = old.id
+RETURNING 1;
+
 -- name: erase_pending
 DELETE FROM hookline_pending r
 USING (
@@ -75,6 +88,7 @@ RETURNING 1;
 SELECT a.id FROM hookline_applications a
 WHERE a.deleted_at_ms IS NOT NULL AND a.deleted_at_ms < $1
   AND NOT EXISTS (SELECT 1 FROM hookline_messages m WHERE m.app_id = a.id)
+  AND NOT EXISTS (SELECT 1 FROM hookline_jobs j WHERE j.app_id = a.id)
   AND NOT EXISTS (SELECT 1 FROM hookline_endpoints e JOIN hookline_attempts t ON t.endpoint_id = e.id
                   WHERE e.app_id = a.id)
   AND NOT EXISTS (SELECT 1 FROM hookline_endpoints e

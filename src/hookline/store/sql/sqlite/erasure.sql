@@ -12,6 +12,15 @@ DELETE FROM hookline_api_keys WHERE org_id = :org_id AND app_id = :app_id;
 -- name: delete_alert_rules
 DELETE FROM hookline_alert_rules WHERE org_id = :org_id AND app_id = :app_id;
 
+-- Those that are open: whoever works on one finds out.
+-- name: delete_open_jobs
+DELETE FROM hookline_jobs WHERE org_id = :org_id AND app_id = :app_id AND ended_at_ms IS NULL;
+
+-- name: erase_jobs
+DELETE FROM hookline_jobs WHERE id IN (
+    SELECT j.id FROM hookline_applications a CROSS JOIN hookline_jobs j ON j.app_id = a.id
+    WHERE a.deleted_at_ms IS NOT NULL LIMIT :limit);
+
 -- name: erase_pending
 DELETE FROM hookline_pending WHERE (message_id, endpoint_id, kind) IN (
     SELECT p.message_id, p.endpoint_id, p.kind
@@ -43,6 +52,7 @@ DELETE FROM hookline_attempts WHERE rowid IN (
 SELECT a.id FROM hookline_applications a
 WHERE a.deleted_at_ms IS NOT NULL AND a.deleted_at_ms < :before_ms
   AND NOT EXISTS (SELECT 1 FROM hookline_messages m WHERE m.app_id = a.id)
+  AND NOT EXISTS (SELECT 1 FROM hookline_jobs j WHERE j.app_id = a.id)
   AND NOT EXISTS (SELECT 1 FROM hookline_endpoints e JOIN hookline_attempts t ON t.endpoint_id = e.id
                   WHERE e.app_id = a.id)
   AND NOT EXISTS (SELECT 1 FROM hookline_endpoints e
