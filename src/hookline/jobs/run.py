@@ -11,7 +11,7 @@ Kinds let these errors pass: the runner writes the end, or gives the task back.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from hookline import crashpoints
@@ -19,7 +19,7 @@ from hookline.clock import Clock
 from hookline.errors import HooklineError
 from hookline.jobs.options import JobOptions
 from hookline.model import Task
-from hookline.store.tasks import ClaimedTask, Expunge, Replay, TaskStep, TaskStore
+from hookline.store.tasks import ClaimedTask, Expunge, Replay, TaskLease, TaskStep
 
 CANCELED: Final = "canceled"
 
@@ -28,6 +28,20 @@ class TaskFailedError(HooklineError):
     """This task can never be done; trying again would change nothing. The message is shown to whoever asks for it."""
 
     code = "task_failed"
+
+    def __init__(self, message: str, *, result: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class TaskLaterError(TaskFailedError):
+    """It failed, and may do better later: not before `after_s` seconds, if that is given."""
+
+    code = "task_later"
+
+    def __init__(self, message: str, *, result: Mapping[str, Any] | None = None, after_s: float | None = None) -> None:
+        super().__init__(message, result=result)
+        self.after_s = after_s
 
 
 class TaskCanceledError(HooklineError):
@@ -56,10 +70,21 @@ class Kind(Protocol):
         ...
 
 
+class Ledger(Protocol):
+    """Where a runner's tasks are kept: the part of `TaskStore` that runs them."""
+
+    async def claim_tasks(
+        self, node_id: str, kinds: Collection[str], lease_s: float, now_ms: int, limit: int
+    ) -> list[ClaimedTask]: ...
+    async def renew_tasks(self, leases: Sequence[TaskLease], lease_s: float) -> dict[str, bool]: ...
+    async def advance_task(self, lease: TaskLease, step: TaskStep, now_ms: int) -> Task: ...
+    async def prune_tasks(self, before_ms: int, limit: int) -> int: ...
+
+
 class Run:
     """A claimed task; `task` is as the last step left it."""
 
-    def __init__(self, claimed: ClaimedTask, store: TaskStore, clock: Clock, options: JobOptions) -> None:
+    def __init__(self, claimed: ClaimedTask, store: Ledger, clock: Clock, options: JobOptions) -> None:
         self.task: Task = claimed.task
         self.lease = claimed.lease
         self.stopping = False

@@ -15,19 +15,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from hookline.clock import Clock
 from hookline.engine.background import Background
 from hookline.errors import HooklineError
 from hookline.jobs.options import JobOptions
-from hookline.jobs.run import CANCELED, Kind, Run, TaskCanceledError, TaskFailedError, TurnOverError
+from hookline.jobs.run import (
+    CANCELED,
+    Kind,
+    Ledger,
+    Run,
+    TaskCanceledError,
+    TaskFailedError,
+    TaskLaterError,
+    TurnOverError,
+)
 from hookline.model import TaskState
 from hookline.store.errors import StoreUnavailableError
-from hookline.store.tasks import ClaimedTask, TaskLostError, TaskStep, TaskStore
+from hookline.store.tasks import ClaimedTask, TaskLostError, TaskStep
 
 STOP_PATIENCE_S = 2.0
-TOPICS = frozenset({"task", "resync"})
+TOPICS = frozenset({"task", "job", "resync"})
 
 log = logging.getLogger("hookline.jobs")
 
@@ -38,7 +48,7 @@ class Runner(Background):
     name = "runner"
 
     def __init__(
-        self, store: TaskStore, kinds: Iterable[Kind], node_id: str, clock: Clock, options: JobOptions | None = None
+        self, store: Ledger, kinds: Iterable[Kind], node_id: str, clock: Clock, options: JobOptions | None = None
     ) -> None:
         super().__init__()
         self._store = store
@@ -147,8 +157,10 @@ class Runner(Background):
             return TaskStep(state=TaskState.CANCELED, error=CANCELED)
         except TurnOverError:
             return TaskStep(state=TaskState.QUEUED, due_at_ms=self._clock.now_ms())
+        except TaskLaterError as error:
+            return self._failed(run, error.message, after_s=error.after_s, result=error.result)
         except TaskFailedError as error:
-            return TaskStep(state=TaskState.FAILED, error=error.message)
+            return TaskStep(state=TaskState.FAILED, error=error.message, result=error.result)
         except (TaskLostError, StoreUnavailableError):
             raise
         except HooklineError as error:
@@ -158,12 +170,15 @@ class Runner(Background):
             return self._failed(run, f"An internal error ({type(error).__name__}); the server's log says more.")
         return TaskStep(total=run.task.done, result=result, state=TaskState.FINISHED)
 
-    def _failed(self, run: Run, reason: str) -> TaskStep:
+    def _failed(
+        self, run: Run, reason: str, *, after_s: float | None = None, result: Mapping[str, Any] | None = None
+    ) -> TaskStep:
         """Failure policy: try again from the last step that was written, a bounded number of times, ever later."""
         attempts = run.task.attempts + 1
         if attempts >= self._options.max_attempts:
-            return TaskStep(state=TaskState.FAILED, error=reason, attempts=attempts)
-        pause_s = min(self._options.first_backoff_s * 2 ** (attempts - 1), self._options.longest_backoff_s)
+            return TaskStep(state=TaskState.FAILED, error=reason, attempts=attempts, result=result)
+        pause_s = max(self._options.first_backoff_s * 2 ** (attempts - 1), after_s or 0.0)
+        pause_s = min(pause_s, self._options.longest_backoff_s)
         due_at_ms = self._clock.now_ms() + round(pause_s * 1000)
         return TaskStep(state=TaskState.QUEUED, error=reason, attempts=attempts, due_at_ms=due_at_ms)
 

@@ -122,6 +122,18 @@ ACCESS: Final[Mapping[str, Needs | Capability]] = MappingProxyType(
         "openai.webhook-endpoint.test": _TRY,
         "openai.webhook-event-type.list": _SEE,
         "openai.event.create": Needs.PROVIDER,
+        # OpenAI's responses, and what is passed on to the backend
+        "openai.response.create": Needs.PROVIDER,
+        "openai.response.get": Needs.PROVIDER,
+        "openai.response.delete": Needs.PROVIDER,
+        "openai.response.cancel": Needs.PROVIDER,
+        "openai.response.list-input-items": Needs.PROVIDER,
+        "openai.chat-completion.create": Needs.PROVIDER,
+        "openai.deployment.chat-completion.create": Needs.PROVIDER,
+        "openai.embedding.create": Needs.PROVIDER,
+        "openai.deployment.embedding.create": Needs.PROVIDER,
+        "openai.model.list": Needs.PROVIDER,
+        "openai.model.get": Needs.PROVIDER,
         # alert rules
         "v1.alert-rule.list": Needs.ORGANIZATION,
         "v1.alert-rule.create": Needs.ORGANIZATION,

@@ -7,6 +7,7 @@ called: see `errors`.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -31,7 +32,8 @@ from hookline.services import (
     PayloadTooLargeError,
     Problem,
 )
-from hookline.services.errors import MOST_PROBLEMS
+from hookline.services.errors import MOST_PROBLEMS, TooManyOpenError
+from hookline.services.inference import BackendBusyError, BackendNotSetError, BackendRefusedError
 from hookline.store import ConflictError as StoreConflictError
 from hookline.store import StoreFullError, StoreUnavailableError
 
@@ -78,9 +80,18 @@ def explain(error: HooklineError) -> Fault:
             return Fault(409, code, text)
         case StoreConflictError():
             return Fault(409, "conflict", text)
+        case BackendNotSetError():
+            return Fault(501, code, text)
+        case BackendBusyError():
+            after_s = error.retry_after_s
+            return Fault(
+                502, code, text, {} if after_s is None else {"retry-after": str(math.ceil(min(after_s, 3600)))}
+            )
+        case TooManyOpenError():
+            return Fault(429, code, text, RETRY_LATER)
         case InProgressError():
             return Fault(409, code, text, RETRY_SOON)
-        case LimitReachedError() | PayloadGoneError() | BadRequestError():
+        case LimitReachedError() | PayloadGoneError() | BadRequestError() | BackendRefusedError():
             return Fault(400, code, text)
         case PayloadTooLargeError():
             return Fault(413, code, text)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from fastapi import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from hookline.services import Idempotency, Principal
 from hookline.services.errors import invalid
@@ -57,6 +57,10 @@ async def _do(
     except Exception:
         await idempotency.release(claim)
         raise
+    if isinstance(response, StreamingResponse):
+        # Failure policy: open. What streams is not kept: it may be endless, and it changes nothing here.
+        await idempotency.release(claim)
+        return response
     headers = tuple((name, value) for name, value in response.raw_headers if name not in _NOT_KEPT)
     await idempotency.keep(claim, Answer(response.status_code, headers, bytes(response.body)))
     return response

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Self
 
 from hookline.clock import Clock, SystemClock
-from hookline.egress import EgressPolicy, HttpTransport, Limits, Proxy, Transport
+from hookline.egress import EgressPolicy, Fetcher, HttpTransport, Limits, Proxy, Transport
 from hookline.engine import Engine, EngineOptions
-from hookline.jobs import JobOptions, Tasks, build_runner
+from hookline.jobs import JobOptions, Tasks, build_job_runner, build_runner
 from hookline.server.auth import Authenticator
 from hookline.server.environment import SettingsError, variable_of
 from hookline.server.lag import LagMeter
@@ -45,7 +45,9 @@ from hookline.services import (
     Sessions,
     Tokens,
 )
+from hookline.services.inference import UnsetBackend, build_backend
 from hookline.services.openai_endpoints import OpenAIEndpoints
+from hookline.services.responses import Responses
 from hookline.store import Store, create_store
 
 log = logging.getLogger("hookline.server")
@@ -108,6 +110,17 @@ class Runtime:
         self.runner = build_runner(self.store, self.engine.node_id, self.clock, jobs)
         #: who describes the whole catalog of an organization, one after the other
         self.describing = asyncio.Semaphore(1)
+        key = settings.openai_backend_key
+        self.backend = build_backend(
+            settings.openai_backend,
+            Fetcher(self.egress_policy.extra_ca_pem),
+            key=None if key is None else key.get_secret_value(),
+            timeout_s=settings.openai_backend_timeout_s,
+        )
+        self.responses = Responses(self.store, self.clock, most_open=settings.openai_most_queued)
+        self.job_runner = build_job_runner(
+            self.store, self.backend, self.engine.node_id, self.clock, announced_job_options(settings)
+        )
         self.lag = LagMeter()
         #: told to stop: others should be asked from now on
         self.draining = False
@@ -153,6 +166,9 @@ class Runtime:
         if self.settings.role is not Role.API:
             self.store.subscribe(self.runner.heard)
             self.runner.start()
+            if not isinstance(self.backend, UnsetBackend):  # what is queued waits for the setting
+                self.store.subscribe(self.job_runner.heard)
+                self.job_runner.start()
             self.alerting.start()
         self.lag.start()
 
@@ -163,7 +179,7 @@ class Runtime:
         self.draining = True
         self.lag.stop()
         await self.alerting.stop()
-        await self.runner.stop()
+        await asyncio.gather(self.runner.stop(), self.job_runner.stop())
         await self.engine.stop(self.settings.shutdown_grace_s if grace_s is None else grace_s)
         await self._close()
 
@@ -232,6 +248,17 @@ def engine_options(settings: Settings) -> EngineOptions:
 def job_options(settings: Settings) -> JobOptions:
     """How background tasks are paced."""
     return JobOptions(lease_s=settings.lease_s, retention_s=settings.retention_days * 86_400.0)
+
+
+def announced_job_options(settings: Settings) -> JobOptions:
+    """The same of jobs that wait for the backend."""
+    return JobOptions(
+        concurrency=settings.openai_backend_concurrency,
+        lease_s=settings.lease_s,
+        max_attempts=settings.openai_backend_attempts,
+        retention_s=settings.openai_response_retention,
+        prune_every_s=60.0,
+    )
 
 
 def message_options(settings: Settings) -> MessageOptions:

@@ -110,6 +110,18 @@ def _read_url(value: Any) -> Any:
     return text
 
 
+def _read_backend(value: Any) -> Any:
+    text = str(value).strip()
+    if text.lower() == "echo":
+        return "echo"
+    if "@" in urlsplit(text).netloc:
+        raise ValueError("must have no user or password; the key has a setting of its own")
+    try:
+        return _read_url(text)
+    except ValueError:
+        raise ValueError("must be echo, or a base URL such as http://127.0.0.1:11434/v1, without query") from None
+
+
 def _read_proxy(value: Any) -> Any:
     text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
     try:
@@ -234,6 +246,22 @@ class Settings(BaseSettings):
     endpoint_disable_after: Annotated[float, BeforeValidator(_read_period), Field(ge=0, le=31_536_000)] = 432_000.0
     """How long an endpoint may do nothing but fail before it is disabled: seconds, or 12h, 5d; 0 or off: for ever.
     An organization can have its own."""
+
+    openai_backend: Annotated[str, BeforeValidator(_read_backend)] | None = None
+    """What answers OpenAI's requests for responses and chat completions: the base URL of an OpenAI-compatible server
+    (vLLM, Ollama, llama.cpp), such as http://127.0.0.1:11434/v1, or echo for the embedded one. Empty: nothing does."""
+    openai_backend_key: SecretStr | None = None
+    """The key for that server, sent as Authorization: Bearer."""
+    openai_backend_concurrency: int = Field(default=16, ge=1, le=1_000)
+    """Background responses that one node asks the backend for at once."""
+    openai_backend_timeout_s: float = Field(default=600.0, ge=0.1, le=86_400)
+    """Seconds that the backend may take for one answer, to its last byte."""
+    openai_backend_attempts: int = Field(default=5, ge=1, le=100)
+    """How often a background response is tried before it has failed."""
+    openai_most_queued: int = Field(default=10_000, ge=1, le=1_000_000)
+    """Background responses of one application that may be queued or in progress."""
+    openai_response_retention: Annotated[float, BeforeValidator(_read_period), Field(ge=600, le=31_536_000)] = 86_400.0
+    """How long background responses are kept after their end: seconds, or 12h, 5d."""
 
     notifiers: Annotated[SecretStr, BeforeValidator(_read_notifiers)] | None = None
     """How people are told of alerts: JSON, a name and an address of the library apprise, or several, such as

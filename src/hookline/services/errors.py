@@ -109,6 +109,12 @@ class LimitReachedError(ServiceError):
     code = "limit_reached"
 
 
+class TooManyOpenError(ServiceError):
+    """As many are open as may be; some will end soon."""
+
+    code = "rate_limit_exceeded"
+
+
 class Problem(msgspec.Struct, frozen=True):
     """One thing that is wrong with an input.
 

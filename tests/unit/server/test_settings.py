@@ -178,7 +178,14 @@ def test_every_setting_is_described():
 
 
 def test_every_secret_field_is_known_as_one():
-    assert {"database_url", "encryption_key", "jwt_secret", "egress_proxy", "notifiers"} == SECRET_FIELDS
+    assert {
+        "database_url",
+        "encryption_key",
+        "jwt_secret",
+        "egress_proxy",
+        "notifiers",
+        "openai_backend_key",
+    } == SECRET_FIELDS
 
 
 def test_defaults_are_the_engines_own():

@@ -31,6 +31,6 @@ def write_openai_fault(fault: Fault) -> ErrorAnswer:
         "param": safe_text(".".join(map(str, path))) if path else None,
         "code": _CODES.get(status, fault.code if first is None else first.kind),
     }
-    heals = status >= 500 or "retry-after" in fault.headers
+    heals = (status >= 500 and status != 501) or "retry-after" in fault.headers
     headers = {**fault.headers, "x-should-retry": "true" if heals else "false"}
     return ErrorAnswer(status, orjson.dumps({"error": error}), headers)
