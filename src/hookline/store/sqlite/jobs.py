@@ -5,13 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Sequence
 
-import orjson
-
 from hookline import crashpoints
 from hookline.model.jobs import Job, JobState
 from hookline.store.jobs import ClaimedJob, JobLimitError, announcement_of, job_from_row, job_to_row
 from hookline.store.queries import load_queries
 from hookline.store.scope import AppScope
+from hookline.store.sqlite import claiming
 from hookline.store.tasks import TaskLease, TaskLostError
 
 _SQL = load_queries("sqlite", "jobs")
@@ -44,8 +43,7 @@ def delete(connection: sqlite3.Connection, scope: AppScope, kind: str, job_id: s
 
 def has_due(connection: sqlite3.Connection, kinds: Collection[str], now_ms: int, clock_ms: int) -> bool:
     """Whether `claim` would find something at this moment."""
-    values = {"kinds": orjson.dumps(list(kinds)).decode(), "now_ms": now_ms, "clock_ms": clock_ms, "limit": 1}
-    return connection.execute(_SQL["list_due"], values).fetchone() is not None
+    return claiming.has_due(connection, _SQL, kinds, now_ms, clock_ms)
 
 
 def claim(
@@ -57,12 +55,8 @@ def claim(
     clock_ms: int,
     limit: int,
 ) -> list[ClaimedJob]:
-    values = {"kinds": orjson.dumps(list(kinds)).decode(), "now_ms": now_ms, "clock_ms": clock_ms, "limit": limit}
-    claimed = []
-    for (job_id,) in connection.execute(_SQL["list_due"], values).fetchall():
-        *row, epoch = connection.execute(_SQL["claim"], (job_id, node_id, until_ms, now_ms)).fetchone()
-        claimed.append(ClaimedJob(job_from_row(row), TaskLease(job_id, epoch)))
-    return claimed
+    claimed = claiming.claim(connection, _SQL, node_id, kinds, until_ms, now_ms, clock_ms, limit)
+    return [ClaimedJob(job_from_row(row), lease) for row, lease in claimed]
 
 
 def renew(connection: sqlite3.Connection, leases: Sequence[TaskLease], until_ms: int) -> set[str]:

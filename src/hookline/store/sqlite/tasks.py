@@ -12,7 +12,7 @@ from hookline.model import Task
 from hookline.store.protocol import Page, Slice
 from hookline.store.queries import load_queries
 from hookline.store.scope import OrgScope
-from hookline.store.sqlite import replays
+from hookline.store.sqlite import claiming, replays
 from hookline.store.sqlite.paging import fetch_page
 from hookline.store.task_rows import task_from_row, task_to_row, to_json
 from hookline.store.tasks import ClaimedTask, TaskFilter, TaskLease, TaskLimitError, TaskLostError, TaskStep
@@ -56,8 +56,7 @@ def request_cancel(
 
 def has_due(connection: sqlite3.Connection, kinds: Collection[str], now_ms: int, clock_ms: int) -> bool:
     """Whether `claim` would find something at this moment."""
-    values = {"kinds": orjson.dumps(list(kinds)).decode(), "now_ms": now_ms, "clock_ms": clock_ms, "limit": 1}
-    return connection.execute(_SQL["list_due"], values).fetchone() is not None
+    return claiming.has_due(connection, _SQL, kinds, now_ms, clock_ms)
 
 
 def claim(
@@ -69,12 +68,8 @@ def claim(
     clock_ms: int,
     limit: int,
 ) -> list[ClaimedTask]:
-    values = {"kinds": orjson.dumps(list(kinds)).decode(), "now_ms": now_ms, "clock_ms": clock_ms, "limit": limit}
-    claimed = []
-    for (task_id,) in connection.execute(_SQL["list_due"], values).fetchall():
-        *row, epoch = connection.execute(_SQL["claim"], (task_id, node_id, until_ms, now_ms)).fetchone()
-        claimed.append(ClaimedTask(task_from_row(row), TaskLease(task_id, epoch)))
-    return claimed
+    claimed = claiming.claim(connection, _SQL, node_id, kinds, until_ms, now_ms, clock_ms, limit)
+    return [ClaimedTask(task_from_row(row), lease) for row, lease in claimed]
 
 
 def renew(connection: sqlite3.Connection, leases: Sequence[TaskLease], until_ms: int) -> dict[str, bool]:
